@@ -1,0 +1,84 @@
+import { unreachable } from './assert.ts';
+import type { Reader, Writer } from './bytes.ts';
+import { DecodeError } from './bytes.ts';
+import type { Id } from './ids.ts';
+import { asId } from './ids.ts';
+import { readUser } from './packet.ts';
+import type { Cents, SetId } from './units.ts';
+import { cents, setId } from './units.ts';
+import type { UserId } from './user.ts';
+
+/**
+ * Double entry inside each Set (design 4). `clearing` is kept per peer Set: what this Set has sent
+ * to that one less what it has received, so that the two sides of a pair sum to what is in flight.
+ */
+export type Account =
+  | { kind: 'wallet'; user: UserId }
+  | { kind: 'packet'; packetId: Id }
+  | { kind: 'clearing'; peer: SetId }
+  | { kind: 'issuer' };
+
+/** One leg; the legs of a command sum to zero. */
+export type Posting = { readonly account: Account; readonly amountCents: Cents };
+
+const CODES = { wallet: 1, packet: 2, clearing: 3, issuer: 4 } as const;
+
+export function writePosting(w: Writer, p: Posting): void {
+  w.u8(CODES[p.account.kind]);
+  switch (p.account.kind) {
+    case 'wallet':
+      w.text(p.account.user);
+      break;
+    case 'packet':
+      w.big(p.account.packetId);
+      break;
+    case 'clearing':
+      w.u16(p.account.peer);
+      break;
+    case 'issuer':
+      break;
+    default:
+      unreachable(p.account);
+  }
+  w.i64(p.amountCents);
+}
+
+export function readPosting(r: Reader): Posting {
+  const account = readAccount(r);
+  return { account, amountCents: cents(r.i64()) };
+}
+
+function readAccount(r: Reader): Account {
+  const code = r.u8();
+  switch (code) {
+    case CODES.wallet:
+      return { kind: 'wallet', user: readUser(r) };
+    case CODES.packet:
+      return { kind: 'packet', packetId: asId(r.big()) };
+    case CODES.clearing: {
+      const peer = r.u16();
+      if (peer > 1023) throw new DecodeError('a Set number is 0..1023');
+      return { kind: 'clearing', peer: setId(peer) };
+    }
+    case CODES.issuer:
+      return { kind: 'issuer' };
+    default:
+      throw new DecodeError('unknown account kind');
+  }
+}
+
+/** The account in words, for ledgers that people read: `wallet:alice`. */
+export function accountName(a: Account): string {
+  switch (a.kind) {
+    case 'wallet':
+      return `wallet:${a.user}`;
+    case 'packet':
+      return `packet:${a.packetId}`;
+    case 'clearing':
+      return `clearing:${a.peer}`;
+    case 'issuer':
+      return 'issuer';
+    default:
+      return unreachable(a);
+  }
+}

@@ -1,0 +1,276 @@
+import { assert } from './assert.ts';
+
+/** Bytes from outside that are not what they claim to be. Bad input, not a bug. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const TWO_32 = 2 ** 32;
+
+/** Little-endian, length-prefixed writer of journal `fmt 1` (SPEC section F). Grows by doubling. */
+export class Writer {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #at = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#at;
+  }
+
+  /** Forgets what was written and keeps the memory. Earlier `view()` results become invalid. */
+  reset(): void {
+    this.#at = 0;
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#at);
+  }
+
+  /** What was written, without a copy: valid until the next write or reset. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #room(size: number): number {
+    const at = this.#at;
+    const need = at + size;
+    if (need > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#at = need;
+    return at;
+  }
+
+  u8(value: number): void {
+    assert(value >= 0 && value <= 0xff, 'u8 out of range');
+    const at = this.#room(1);
+    this.#bytes[at] = value;
+  }
+
+  u16(value: number): void {
+    assert(value >= 0 && value <= 0xffff, 'u16 out of range');
+    const at = this.#room(2);
+    this.#view.setUint16(at, value, true);
+  }
+
+  u32(value: number): void {
+    assert(value >= 0 && value < TWO_32, 'u32 out of range');
+    const at = this.#room(4);
+    this.#view.setUint32(at, value, true);
+  }
+
+  /** A safe non-negative integer as u64. */
+  u64(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, 'u64 takes safe integers, 0 or more');
+    const at = this.#room(8);
+    this.#view.setUint32(at, value % TWO_32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / TWO_32), true);
+  }
+
+  /** A safe integer as i64, two's complement. */
+  i64(value: number): void {
+    assert(Number.isSafeInteger(value), 'i64 takes safe integers');
+    const at = this.#room(8);
+    const high = Math.floor(value / TWO_32);
+    this.#view.setUint32(at, value - high * TWO_32, true);
+    this.#view.setInt32(at + 4, high, true);
+  }
+
+  big(value: bigint): void {
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, value, true);
+  }
+
+  /** Bytes of a length both sides know. */
+  fixed(value: Uint8Array, size: number): void {
+    assert(value.length === size, 'a fixed field has its size');
+    this.#bytes.set(value, this.#room(size));
+  }
+
+  /** Bytes with a u32 length before them. */
+  blob(value: Uint8Array): void {
+    this.u32(value.length);
+    this.#bytes.set(value, this.#room(value.length));
+  }
+
+  /** UTF-8 text with a u16 length in bytes before it. */
+  text(value: string): void {
+    const at = this.#room(2 + value.length * 3);
+    let end = at + 2;
+    let index = 0;
+    for (; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) break;
+      this.#bytes[end++] = code;
+    }
+    if (index < value.length) {
+      const done = encoder.encodeInto(value.slice(index), this.#bytes.subarray(end));
+      end += done.written;
+    }
+    assert(end - at - 2 <= 0xffff, 'text fits a u16 length');
+    this.#view.setUint16(at, end - at - 2, true);
+    this.#at = end;
+  }
+
+  /** Reserves a u32 that is filled by {@link patchLength} when what follows has been written. */
+  openLength(): number {
+    return this.#room(4);
+  }
+
+  patchLength(at: number): void {
+    this.#view.setUint32(at, this.#at - at - 4, true);
+  }
+}
+
+/** Reads what {@link Writer} wrote. Every method throws {@link DecodeError} on bytes that end early or lie. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = start;
+    this.#end = end;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  get rest(): number {
+    return this.#end - this.#at;
+  }
+
+  #take(size: number): number {
+    const at = this.#at;
+    if (size > this.#end - at) throw new DecodeError('bytes end early');
+    this.#at = at + size;
+    return at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): number {
+    const at = this.#take(8);
+    const value =
+      this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
+    if (!Number.isSafeInteger(value)) throw new DecodeError('u64 is not a safe integer');
+    return value;
+  }
+
+  i64(): number {
+    const at = this.#take(8);
+    const value = this.#view.getInt32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
+    if (!Number.isSafeInteger(value)) throw new DecodeError('i64 is not a safe integer');
+    return value;
+  }
+
+  big(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
+  /** A copy of `size` bytes. */
+  fixed(size: number): Uint8Array {
+    const at = this.#take(size);
+    return this.#bytes.slice(at, at + size);
+  }
+
+  /** Bytes after a u32 length, without a copy: they share memory with the source. */
+  blob(): Uint8Array {
+    const size = this.u32();
+    const at = this.#take(size);
+    return this.#bytes.subarray(at, at + size);
+  }
+
+  text(): string {
+    const size = this.u16();
+    const at = this.#take(size);
+    if (size <= 32) {
+      let short = '';
+      let index = at;
+      for (; index < at + size; index++) {
+        const code = this.#bytes[index] ?? 0;
+        if (code >= 0x80) break;
+        short += String.fromCharCode(code);
+      }
+      if (index === at + size) return short;
+    }
+    try {
+      return decoder.decode(this.#bytes.subarray(at, at + size));
+    } catch {
+      throw new DecodeError('text is not UTF-8');
+    }
+  }
+
+  /** Every decoder ends with this: trailing bytes are as wrong as missing ones. */
+  end(): void {
+    if (this.#at !== this.#end) throw new DecodeError('bytes left over');
+  }
+}
+
+/** UTF-8 length in bytes of well-formed text. */
+export function utf8Length(text: string): number {
+  let size = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 0x80) size += 1;
+    else if (code < 0x800) size += 2;
+    else if (code >= 0xd800 && code <= 0xdbff) {
+      size += 4;
+      index += 1;
+    } else size += 3;
+  }
+  return size;
+}
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** Throws {@link DecodeError} on anything but pairs of hex digits. */
+export function fromHex(text: string): Uint8Array {
+  if (!/^([0-9a-fA-F]{2})*$/.test(text)) throw new DecodeError('not hex');
+  const bytes = new Uint8Array(text.length / 2);
+  for (let index = 0; index < bytes.length; index++) {
+    bytes[index] = Number.parseInt(text.slice(index * 2, index * 2 + 2), 16);
+  }
+  return bytes;
+}

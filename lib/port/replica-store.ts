@@ -1,0 +1,142 @@
+import type { Entry } from '../core/journal-entry.ts';
+import type { Epoch, Lsn, SetId } from '../core/units.ts';
+
+/**
+ * One replica of one Set: passive, independent of its siblings (SPEC section RS, replication.md).
+ * Every method is one transaction. A rejected promise is a {@link StoreError}: `unavailable` did
+ * nothing for certain, `unknown` may have been done (P8).
+ */
+export interface ReplicaStore {
+  /** [RS1] Makes the rows of a new replica; never touches an existing one. */
+  bootstrap(args: Bootstrap): Promise<'made' | 'exists' | 'foreign_cluster'>;
+  /** [RS2] P2: fences and reports in one transaction. */
+  takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply>;
+  /** [RS3] P6: in LSN order; the answer tells how far. `entries` is not empty and contiguous. */
+  append(args: { fence: Fence; entries: readonly Entry[] }): Promise<AppendReply>;
+  /** [RS4] P4: under the fence, moves every row above `after` to the discarded ones. */
+  truncate(args: { fence: Fence; after: Lsn }): Promise<'done' | 'fenced'>;
+  /** [RS5] Entries above `after` in order, at most `limitBytes` of payload but at least one if there is one. */
+  read(args: { after: Lsn; limitBytes: number }): Promise<Entry[]>;
+  /** [RS6] Strong reads and tripwires: the fence row as it is, now. */
+  fenceRow(): Promise<FenceRow | null>;
+  /** [RS7] P9 (1): records under the fence that `replica` has a new incarnation. */
+  recordIncarnation(args: { fence: Fence; replica: number; incarnation: number }): Promise<'done' | 'fenced'>;
+  /** [RS8] P9 (2): journal of a replica without a vote, replaced above `after`; refused where `alive` proves a vote. */
+  restore(args: { epoch: Epoch; owner: Uint8Array; after: Lsn; entries: readonly Entry[] }): Promise<'done' | 'fenced' | 'has_vote'>;
+  /** [RS9] P9 (3): the row, then the alive row on the same connection, never resent. */
+  admit(args: { epoch: Epoch; owner: Uint8Array; incarnation: number; incarnations: readonly number[]; clusterId: Uint8Array; replicaId: number }): Promise<'done' | 'fenced'>;
+  /** [RS10] Lazily written; never falls. */
+  setCommit(at: Lsn): Promise<void>;
+  /** [RS11] The leader's sign of life. */
+  beat(epoch: Epoch): Promise<void>;
+  readBeat(): Promise<{ epoch: number; n: number }>;
+  /** [RS12] Projects committed entries up to `to` into the tables, with `projected_lsn`, in one transaction. */
+  project(to: Lsn): Promise<Lsn>;
+  projectedLsn(): Promise<Lsn>;
+  /** [RS13] Rows of one projection table by a prefix of its key or of an index, with the LSN they show. */
+  scan(query: Scan): Promise<ScanReply>;
+  /** [RS14] A snapshot is its chunks and then its manifest; only whole ones are seen. */
+  writeSnapshot(args: { lsn: Lsn; chunks: readonly Uint8Array[]; manifest: Uint8Array }): Promise<void>;
+  readSnapshot(): Promise<{ lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array } | null>;
+  close(): Promise<void>;
+}
+
+export type Bootstrap = { clusterId: Uint8Array; replicaId: number; replicas: number };
+
+/** What a write must find on the replica: P6. */
+export type Fence = { readonly epoch: Epoch; readonly owner: Uint8Array; readonly incarnation: number };
+
+export type FenceRow = {
+  readonly fenceEpoch: Epoch;
+  readonly fenceOwner: Uint8Array;
+  readonly incarnation: number;
+  /** The alive row carries this incarnation: the server has not been away (P3b). */
+  readonly proved: boolean;
+};
+
+export type Head = { readonly lsn: Lsn; readonly epoch: Epoch; readonly sum: Uint8Array };
+
+export type TakeOverReply =
+  | {
+      kind: 'promised';
+      incarnation: number;
+      proved: boolean;
+      /** Newest incarnation that this replica knows of each (cfg). */
+      incarnations: readonly number[];
+      commitLsn: Lsn;
+      projectedLsn: Lsn;
+      /** LSN 0 with a zero sum when the journal is empty. */
+      head: Head;
+    }
+  | { kind: 'refused'; fenceEpoch: Epoch }
+  /** P0: no row, no vote. */
+  | { kind: 'no_row' };
+
+export type AppendReply =
+  /** Every entry is there, byte for byte. */
+  | { kind: 'acked'; lsn: Lsn }
+  | { kind: 'fenced'; fenceEpoch: Epoch }
+  /** No row, another incarnation, or no alive row. */
+  | { kind: 'no_vote' }
+  /** The entry before is not there, or another one is: the head tells which. */
+  | { kind: 'mismatch'; head: Head };
+
+export type StoreErrorCode = 'unavailable' | 'unknown' | 'corrupt' | 'rejected';
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+// ---- projection tables as data: adapters make them, the projector fills them, scans read them
+
+export type ColumnType = 'id' | 'u64' | 'cents' | 'text' | 'user' | 'blob' | 'flag';
+/** id: bigint · u64, cents, flag: number · text, user: string · blob: bytes. */
+export type Value = bigint | number | string | Uint8Array | null;
+
+export type Table = {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, ColumnType>>;
+  /** Column names of the primary key, in order. */
+  readonly key: readonly string[];
+  /** Further indexes: name → columns in order. */
+  readonly indexes?: Readonly<Record<string, { columns: readonly string[]; unique: boolean }>>;
+};
+
+/** Values in the order of the table's columns. */
+export type Row = readonly Value[];
+
+export type Change =
+  | { kind: 'put'; table: string; row: Row }
+  /** Sets columns of the row with this key; a missing row stays missing. */
+  | { kind: 'set'; table: string; key: Row; values: Readonly<Record<string, Value>> }
+  /** Adds to numeric columns of the row with this key; the row is made with zeros when missing. */
+  | { kind: 'add'; table: string; key: Row; deltas: Readonly<Record<string, number>> };
+
+/** Pure: the changes of committed entries, in order. Bound where stores are made. */
+export type Projector = (entries: readonly Entry[]) => Change[];
+
+export type Schema = { readonly tables: readonly Table[]; readonly project: Projector };
+
+export type Scan = {
+  readonly table: string;
+  /** Index name; the primary key when absent. */
+  readonly index?: string;
+  /** Equal values of the first columns of the key or index. */
+  readonly prefix: Row;
+  /** Bounds on the next column, inclusive. */
+  readonly from?: Value;
+  readonly to?: Value;
+  readonly reverse?: boolean;
+  readonly limit: number;
+};
+
+export type ScanReply = { readonly asOfLsn: Lsn; readonly rows: Row[] };
+
+/** Opens replica `replicaId` of a Set where the composition root said it lives. */
+export type OpenReplica = (args: { setId: SetId; replicaId: number }) => Promise<ReplicaStore>;

@@ -1,0 +1,10 @@
+// Original file: proto/hongbao.proto
+
+
+export interface ArrivingQuery {
+  'user'?: (string);
+}
+
+export interface ArrivingQuery__Output {
+  'user': (string);
+}

@@ -1,0 +1,20 @@
+// Original file: proto/hongbao.proto
+
+import type { Event as _hongbao_Event, Event__Output as _hongbao_Event__Output } from '../hongbao/Event.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface EventBatch {
+  'topologyVersion'?: (number | string | Long);
+  'setId'?: (number);
+  'epoch'?: (number | string | Long);
+  'firstNumber'?: (number | string | Long);
+  'events'?: (_hongbao_Event)[];
+}
+
+export interface EventBatch__Output {
+  'topologyVersion': (string);
+  'setId': (number);
+  'epoch': (string);
+  'firstNumber': (string);
+  'events': (_hongbao_Event__Output)[];
+}

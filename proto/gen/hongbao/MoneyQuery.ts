@@ -1,0 +1,8 @@
+// Original file: proto/hongbao.proto
+
+
+export interface MoneyQuery {
+}
+
+export interface MoneyQuery__Output {
+}

@@ -1,0 +1,43 @@
+// Original file: proto/hongbao.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { CommandBatch as _hongbao_CommandBatch, CommandBatch__Output as _hongbao_CommandBatch__Output } from '../hongbao/CommandBatch.ts';
+import type { CommandReplyBatch as _hongbao_CommandReplyBatch, CommandReplyBatch__Output as _hongbao_CommandReplyBatch__Output } from '../hongbao/CommandReplyBatch.ts';
+import type { EventBatch as _hongbao_EventBatch, EventBatch__Output as _hongbao_EventBatch__Output } from '../hongbao/EventBatch.ts';
+import type { EventInterest as _hongbao_EventInterest, EventInterest__Output as _hongbao_EventInterest__Output } from '../hongbao/EventInterest.ts';
+import type { QueryBatch as _hongbao_QueryBatch, QueryBatch__Output as _hongbao_QueryBatch__Output } from '../hongbao/QueryBatch.ts';
+import type { QueryReplyBatch as _hongbao_QueryReplyBatch, QueryReplyBatch__Output as _hongbao_QueryReplyBatch__Output } from '../hongbao/QueryReplyBatch.ts';
+
+export interface SetNodeClient extends grpc.Client {
+  Commands(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_CommandBatch, _hongbao_CommandReplyBatch__Output>;
+  Commands(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_CommandBatch, _hongbao_CommandReplyBatch__Output>;
+  commands(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_CommandBatch, _hongbao_CommandReplyBatch__Output>;
+  commands(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_CommandBatch, _hongbao_CommandReplyBatch__Output>;
+  
+  Events(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_EventInterest, _hongbao_EventBatch__Output>;
+  Events(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_EventInterest, _hongbao_EventBatch__Output>;
+  events(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_EventInterest, _hongbao_EventBatch__Output>;
+  events(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_EventInterest, _hongbao_EventBatch__Output>;
+  
+  Queries(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_QueryBatch, _hongbao_QueryReplyBatch__Output>;
+  Queries(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_QueryBatch, _hongbao_QueryReplyBatch__Output>;
+  queries(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_QueryBatch, _hongbao_QueryReplyBatch__Output>;
+  queries(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_QueryBatch, _hongbao_QueryReplyBatch__Output>;
+  
+}
+
+export interface SetNodeHandlers extends grpc.UntypedServiceImplementation {
+  Commands: grpc.handleBidiStreamingCall<_hongbao_CommandBatch__Output, _hongbao_CommandReplyBatch>;
+  
+  Events: grpc.handleBidiStreamingCall<_hongbao_EventInterest__Output, _hongbao_EventBatch>;
+  
+  Queries: grpc.handleBidiStreamingCall<_hongbao_QueryBatch__Output, _hongbao_QueryReplyBatch>;
+  
+}
+
+export interface SetNodeDefinition extends grpc.ServiceDefinition {
+  Commands: MethodDefinition<_hongbao_CommandBatch, _hongbao_CommandReplyBatch, _hongbao_CommandBatch__Output, _hongbao_CommandReplyBatch__Output>
+  Events: MethodDefinition<_hongbao_EventInterest, _hongbao_EventBatch, _hongbao_EventInterest__Output, _hongbao_EventBatch__Output>
+  Queries: MethodDefinition<_hongbao_QueryBatch, _hongbao_QueryReplyBatch, _hongbao_QueryBatch__Output, _hongbao_QueryReplyBatch__Output>
+}

@@ -1,0 +1,10 @@
+// Original file: proto/hongbao.proto
+
+
+export interface WalletQuery {
+  'user'?: (string);
+}
+
+export interface WalletQuery__Output {
+  'user': (string);
+}
