@@ -95,13 +95,16 @@ export class Writer {
   /** Bytes of a length both sides know. */
   fixed(value: Uint8Array, size: number): void {
     assert(value.length === size, 'a fixed field has its size');
-    this.#bytes.set(value, this.#room(size));
+    // Room first: it may replace the memory that is written to.
+    const at = this.#room(size);
+    this.#bytes.set(value, at);
   }
 
   /** Bytes with a u32 length before them. */
   blob(value: Uint8Array): void {
     this.u32(value.length);
-    this.#bytes.set(value, this.#room(value.length));
+    const at = this.#room(value.length);
+    this.#bytes.set(value, at);
   }
 
   /** UTF-8 text with a u16 length in bytes before it. */

@@ -46,9 +46,10 @@ export function dealer({ strategy, total, count, seed }: Split): Deal {
 /** Counts what every position gets over many rounds. Deterministic: rounds are numbered from 1. */
 export class FairnessTally {
   readonly #fair: number;
+  readonly #base: number;
   readonly #deal: Deal;
-  // Sums of distances from the fair share: exact for whole cents over whole means, and without the
-  // loss of digits that squares of large amounts would bring.
+  // Sums of distances from a whole number of cents near the fair share: sums of integers are exact,
+  // and small ones keep the digits that squares of large amounts would lose.
   readonly #sums: Float64Array;
   readonly #squares: Float64Array;
   readonly #least: Float64Array;
@@ -59,6 +60,7 @@ export class FairnessTally {
   constructor({ total, count, deal }: { total: number; count: number; deal: Deal }) {
     assert(Number.isInteger(count) && count >= 1, 'a packet has at least one share');
     this.#fair = total / count;
+    this.#base = Math.round(total / count);
     this.#deal = deal;
     this.#sums = new Float64Array(count);
     this.#squares = new Float64Array(count);
@@ -84,7 +86,7 @@ export class FairnessTally {
     assert(shares.length === this.#sums.length, 'every round deals all shares');
     for (let index = 0; index < shares.length; index++) {
       const share = shares[index]!;
-      const distance = share - this.#fair;
+      const distance = share - this.#base;
       this.#sums[index] = this.#sums[index]! + distance;
       this.#squares[index] = this.#squares[index]! + distance * distance;
       if (share < this.#least[index]!) this.#least[index] = share;
@@ -103,8 +105,8 @@ export class FairnessTally {
       const variance = this.#squares[index]! / rounds - distance * distance;
       return {
         position: index + 1,
-        mean: this.#fair + distance,
-        off: distance / this.#fair,
+        mean: this.#base + distance,
+        off: (this.#base + distance - this.#fair) / this.#fair,
         deviation: Math.sqrt(Math.max(0, variance)),
         min: this.#least[index]!,
         max: this.#most[index]!,

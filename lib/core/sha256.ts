@@ -12,7 +12,6 @@ export const DIGEST_BYTES = 32;
 /** A chaining state: eight words. */
 export type Sha256State = Int32Array;
 
-// prettier-ignore
 const K = new Int32Array([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -43,8 +42,8 @@ export function initialState(): Sha256State {
 
 /**
  * Adds one block of sixteen big-endian `words` to `state`, in place.
- * Sixteen rounds a turn with the schedule in sixteen locals: 1.7 times as fast as the loop of the
- * standard over 64 stored words. The variables change names instead of places.
+ * Sixteen rounds a turn with the schedule in sixteen locals: measured 1.7 times as fast as a loop
+ * over 64 stored words. The variables change names instead of places.
  */
 export function compress(state: Sha256State, words: Int32Array): void {
   let w0 = words[0]!;

@@ -27,6 +27,7 @@ export interface ReplicaStore {
   admit(args: { epoch: Epoch; owner: Uint8Array; incarnation: number; incarnations: readonly number[]; clusterId: Uint8Array; replicaId: number }): Promise<'done' | 'fenced'>;
   /** [RS10] Lazily written; never falls. */
   setCommit(at: Lsn): Promise<void>;
+  commitLsn(): Promise<Lsn>;
   /** [RS11] The leader's sign of life. */
   beat(epoch: Epoch): Promise<void>;
   readBeat(): Promise<{ epoch: number; n: number }>;

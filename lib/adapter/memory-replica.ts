@@ -1,0 +1,475 @@
+import { assert } from '../core/assert.ts';
+import { DecodeError, equalBytes } from '../core/bytes.ts';
+import type { Entry } from '../core/journal-entry.ts';
+import { CorruptEntry, ZERO_SUM, encodeEntry, unseal } from '../core/journal-entry.ts';
+import type { Epoch, Lsn, SetId } from '../core/units.ts';
+import { epoch, lsn } from '../core/units.ts';
+import type {
+  AppendReply,
+  Bootstrap,
+  Change,
+  Fence,
+  FenceRow,
+  Head,
+  ReplicaStore,
+  Scan,
+  ScanReply,
+  Schema,
+  TakeOverReply,
+} from '../port/replica-store.ts';
+import { StoreError } from '../port/replica-store.ts';
+import { MemoryTable } from './memory-table.ts';
+import { sha256 } from './node-crypto.ts';
+import { READ_ENTRIES_MAX, assertEntries, assertOwner, tableOf } from './replica-arguments.ts';
+
+type StateRow = {
+  readonly clusterId: Uint8Array;
+  readonly replicaId: number;
+  readonly incarnation: number;
+  readonly fenceEpoch: Epoch;
+  readonly fenceOwner: Uint8Array;
+  readonly incarnations: readonly number[];
+};
+
+type Discarded = { readonly entry: Entry; readonly by: Epoch };
+type Snapshot = { lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array };
+
+/** What a disk would hold. Its values are replaced, never changed in place, so that copies share them. */
+type Disk = {
+  state: StateRow | null;
+  /** The row below the first entry is there. */
+  anchor: boolean;
+  /** Entry of LSN n at n - 1. */
+  journal: Entry[];
+  discarded: Discarded[];
+  commit: Lsn;
+  projected: Lsn;
+  beat: { epoch: number; n: number };
+  tables: Map<string, MemoryTable>;
+  snapshot: Snapshot | null;
+};
+
+/** A {@link MemoryReplica}'s disk as it was: for restoring old copies. */
+export class MemoryDisk {
+  readonly #disk: Disk;
+
+  constructor(disk: Disk) {
+    this.#disk = copyDisk(disk);
+  }
+
+  take(): Disk {
+    return copyDisk(this.#disk);
+  }
+}
+
+/**
+ * One replica in memory, by the letter of replication.md, for tests and the simulator (SPEC section
+ * RS). Disk and life are apart: {@link restart} loses the alive row and keeps the rest.
+ */
+export class MemoryReplica implements ReplicaStore {
+  readonly #setId: SetId;
+  readonly #schema: Schema;
+  #disk: Disk;
+  /** Incarnation in the alive row, or null: never part of the disk. */
+  #alive: number | null = null;
+  #closed = false;
+
+  constructor(setId: SetId, schema: Schema) {
+    this.#setId = setId;
+    this.#schema = schema;
+    this.#disk = this.#newDisk();
+  }
+
+  // ---- what a test may do besides
+
+  /** The server stops and comes back, also after `close`. */
+  restart(): void {
+    this.#alive = null;
+    this.#closed = false;
+  }
+
+  diskCopy(): MemoryDisk {
+    return new MemoryDisk(this.#disk);
+  }
+
+  /** Somebody puts an old copy back while the server is down. */
+  restoreDisk(copy: MemoryDisk): void {
+    this.#disk = copy.take();
+    this.restart();
+  }
+
+  /** The server comes back with a new, empty disk. */
+  wipe(): void {
+    this.#disk = this.#newDisk();
+    this.restart();
+  }
+
+  /** An operator deletes the row of replica_state while the server is down. */
+  dropFenceRow(): void {
+    this.#disk.state = null;
+    this.restart();
+  }
+
+  /** One bit of a payload flips on the disk. */
+  flipPayloadBit(at: number): void {
+    const entry = this.#disk.journal[at - 1];
+    assert(entry !== undefined && entry.payload.length > 0, 'there is a payload to flip');
+    const payload = entry.payload.slice();
+    payload[0] = (payload[0] ?? 0) ^ 1;
+    this.#disk.journal[at - 1] = { ...entry, payload };
+  }
+
+  /** What a crash before the manifest leaves: nothing that anyone sees. */
+  dropManifest(): void {
+    this.#disk.snapshot = null;
+  }
+
+  discarded(): readonly Discarded[] {
+    return this.#disk.discarded;
+  }
+
+  // ---- the port
+
+  async bootstrap({
+    clusterId,
+    replicaId,
+    replicas,
+  }: Bootstrap): Promise<'made' | 'exists' | 'foreign_cluster'> {
+    assert(replicaId >= 0 && replicaId < replicas, 'a replica is 0 .. replicas - 1');
+    const disk = this.#use();
+    if (disk.state !== null) {
+      const ours =
+        equalBytes(disk.state.clusterId, clusterId) && disk.state.replicaId === replicaId;
+      return ours ? 'exists' : 'foreign_cluster';
+    }
+    // P0: whatever is left of an earlier life must come back by P9, with a new incarnation.
+    if (disk.anchor) return 'exists';
+    disk.anchor = true;
+    disk.state = {
+      clusterId: clusterId.slice(),
+      replicaId,
+      incarnation: 1,
+      fenceEpoch: epoch(0),
+      fenceOwner: new Uint8Array(16),
+      incarnations: Array.from({ length: replicas }, () => 1),
+    };
+    this.#alive = 1;
+    return 'made';
+  }
+
+  async takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply> {
+    assertOwner(args.owner);
+    const disk = this.#use();
+    const { state } = disk;
+    if (state === null) return { kind: 'no_row' };
+    if (state.fenceEpoch >= args.epoch) return { kind: 'refused', fenceEpoch: state.fenceEpoch };
+    disk.state = { ...state, fenceEpoch: args.epoch, fenceOwner: args.owner.slice() };
+    return {
+      kind: 'promised',
+      incarnation: state.incarnation,
+      proved: this.#alive === state.incarnation,
+      incarnations: [...state.incarnations],
+      commitLsn: disk.commit,
+      projectedLsn: disk.projected,
+      head: this.#head(),
+    };
+  }
+
+  async append(args: { fence: Fence; entries: readonly Entry[] }): Promise<AppendReply> {
+    const { fence, entries } = args;
+    const first = entries[0];
+    assert(first !== undefined, 'an append has entries');
+    assertOwner(fence.owner);
+    assertEntries({ setId: this.#setId, after: first.lsn - 1, epoch: fence.epoch, entries });
+    const { state, journal } = this.#use();
+    if (state === null) return { kind: 'no_vote' };
+    if (!holdsFence(state, fence)) return { kind: 'fenced', fenceEpoch: state.fenceEpoch };
+    if (state.incarnation !== fence.incarnation || this.#alive !== state.incarnation) {
+      return { kind: 'no_vote' };
+    }
+    let last = first.lsn;
+    for (const entry of entries) {
+      const before = this.#sumAt(entry.lsn - 1);
+      const there = this.#sumAt(entry.lsn);
+      const chained = before !== null && equalBytes(before, entry.prev);
+      const other = there !== null && !equalBytes(there, entry.sum);
+      if (!chained || other) return { kind: 'mismatch', head: this.#head() };
+      if (there === null) journal.push(copyEntry(entry));
+      last = entry.lsn;
+    }
+    return { kind: 'acked', lsn: last };
+  }
+
+  async truncate(args: { fence: Fence; after: Lsn }): Promise<'done' | 'fenced'> {
+    const disk = this.#use();
+    if (!this.#holds(args.fence)) return 'fenced';
+    if (args.after < disk.commit) {
+      throw new StoreError('rejected', `LSN ${args.after + 1}..${disk.commit} are committed`);
+    }
+    this.#discard(args.after, args.fence.epoch);
+    return 'done';
+  }
+
+  async read(args: { after: Lsn; limitBytes: number }): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    let size = 0;
+    for (const entry of this.#use().journal.slice(args.after, args.after + READ_ENTRIES_MAX)) {
+      size += entry.payload.length;
+      if (entries.length > 0 && size > args.limitBytes) break;
+      entries.push(copyEntry(entry));
+    }
+    return entries;
+  }
+
+  async fenceRow(): Promise<FenceRow | null> {
+    const { state } = this.#use();
+    if (state === null) return null;
+    return {
+      fenceEpoch: state.fenceEpoch,
+      fenceOwner: state.fenceOwner.slice(),
+      incarnation: state.incarnation,
+      proved: this.#alive === state.incarnation,
+    };
+  }
+
+  async recordIncarnation(args: {
+    fence: Fence;
+    replica: number;
+    incarnation: number;
+  }): Promise<'done' | 'fenced'> {
+    const disk = this.#use();
+    const { state } = disk;
+    if (state === null || !this.#holds(args.fence)) return 'fenced';
+    const incarnations = [...state.incarnations];
+    const before = incarnations[args.replica];
+    assert(before !== undefined, 'the replica is one of the configuration');
+    incarnations[args.replica] = Math.max(before, args.incarnation);
+    disk.state = { ...state, incarnations };
+    return 'done';
+  }
+
+  async restore(args: {
+    epoch: Epoch;
+    owner: Uint8Array;
+    after: Lsn;
+    entries: readonly Entry[];
+  }): Promise<'done' | 'fenced' | 'has_vote'> {
+    assertOwner(args.owner);
+    assertEntries({ ...args, setId: this.#setId });
+    const disk = this.#use();
+    if (disk.state !== null && this.#alive === disk.state.incarnation) return 'has_vote';
+    if (disk.state !== null && !mayAdmit(disk.state, args)) return 'fenced';
+    const before = args.after === 0 ? ZERO_SUM : this.#sumAt(args.after);
+    const first = args.entries[0];
+    if (first !== undefined && (before === null || !equalBytes(before, first.prev))) {
+      throw new StoreError('rejected', `LSN ${first.lsn} does not follow what is there`);
+    }
+    disk.anchor = true;
+    // Rows that are already right stay where they are: a committed row is never discarded.
+    let kept: number = args.after;
+    for (const entry of args.entries) {
+      const there = disk.journal[entry.lsn - 1];
+      if (there === undefined || !equalBytes(encodeEntry(there), encodeEntry(entry))) break;
+      kept = entry.lsn;
+    }
+    this.#discard(kept, args.epoch);
+    for (const entry of args.entries) if (entry.lsn > kept) disk.journal.push(copyEntry(entry));
+    return 'done';
+  }
+
+  async admit(args: {
+    epoch: Epoch;
+    owner: Uint8Array;
+    incarnation: number;
+    incarnations: readonly number[];
+    clusterId: Uint8Array;
+    replicaId: number;
+  }): Promise<'done' | 'fenced'> {
+    assertOwner(args.owner);
+    const disk = this.#use();
+    const { state } = disk;
+    if (state !== null) {
+      if (!equalBytes(state.clusterId, args.clusterId) || state.replicaId !== args.replicaId) {
+        throw new StoreError('rejected', 'the replica belongs to another cluster or place');
+      }
+      if (!mayAdmit(state, args) || args.incarnation <= state.incarnation) return 'fenced';
+    }
+    disk.anchor = true;
+    disk.state = {
+      clusterId: args.clusterId.slice(),
+      replicaId: args.replicaId,
+      incarnation: args.incarnation,
+      fenceEpoch: args.epoch,
+      fenceOwner: args.owner.slice(),
+      incarnations: [...args.incarnations],
+    };
+    this.#alive = args.incarnation;
+    return 'done';
+  }
+
+  async setCommit(at: Lsn): Promise<void> {
+    const disk = this.#use();
+    if (at > disk.commit && at <= disk.journal.length) disk.commit = at;
+  }
+
+  async commitLsn(): Promise<Lsn> {
+    return this.#use().commit;
+  }
+
+  async beat(at: Epoch): Promise<void> {
+    const disk = this.#use();
+    if (disk.beat.epoch <= at) disk.beat = { epoch: at, n: disk.beat.n + 1 };
+  }
+
+  async readBeat(): Promise<{ epoch: number; n: number }> {
+    return this.#use().beat;
+  }
+
+  async project(to: Lsn): Promise<Lsn> {
+    const disk = this.#use();
+    const until = lsn(Math.max(disk.projected, Math.min(to, disk.commit)));
+    const entries = disk.journal.slice(disk.projected, until);
+    // On copies, so that an error in the middle leaves the tables as they were.
+    const tables = new Map<string, MemoryTable>();
+    for (const change of this.#changes(entries)) {
+      let table = tables.get(change.table);
+      if (table === undefined) {
+        tableOf(this.#schema.tables, change.table);
+        table = this.#table(change.table).copy();
+        tables.set(change.table, table);
+      }
+      table.apply(change);
+    }
+    for (const [name, table] of tables) disk.tables.set(name, table);
+    disk.projected = until;
+    return until;
+  }
+
+  async projectedLsn(): Promise<Lsn> {
+    return this.#use().projected;
+  }
+
+  async scan(query: Scan): Promise<ScanReply> {
+    const disk = this.#use();
+    return { asOfLsn: disk.projected, rows: this.#table(query.table).scan(query) };
+  }
+
+  async writeSnapshot(args: {
+    lsn: Lsn;
+    chunks: readonly Uint8Array[];
+    manifest: Uint8Array;
+  }): Promise<void> {
+    const disk = this.#use();
+    if (disk.snapshot !== null && disk.snapshot.lsn >= args.lsn) return;
+    disk.snapshot = copySnapshot({ ...args, chunks: [...args.chunks] });
+  }
+
+  async readSnapshot(): Promise<Snapshot | null> {
+    const { snapshot } = this.#use();
+    return snapshot === null ? null : copySnapshot(snapshot);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  // ---- inside
+
+  #use(): Disk {
+    if (this.#closed) throw new StoreError('unavailable', 'the replica is closed');
+    return this.#disk;
+  }
+
+  #newDisk(): Disk {
+    return {
+      state: null,
+      anchor: false,
+      journal: [],
+      discarded: [],
+      commit: lsn(0),
+      projected: lsn(0),
+      beat: { epoch: 0, n: 0 },
+      tables: new Map(this.#schema.tables.map((table) => [table.name, new MemoryTable(table)])),
+      snapshot: null,
+    };
+  }
+
+  #table(name: string): MemoryTable {
+    const table = this.#disk.tables.get(name);
+    assert(table !== undefined, `there is a projection table ${name}`);
+    return table;
+  }
+
+  /** Entries are checked once more before people see them: a flipped byte never becomes a number. */
+  #changes(entries: readonly Entry[]): Change[] {
+    try {
+      for (const entry of entries) {
+        unseal({ entry, prev: this.#sumAt(entry.lsn - 1), hash: sha256 });
+      }
+      return this.#schema.project(entries);
+    } catch (error) {
+      if (!(error instanceof CorruptEntry || error instanceof DecodeError)) throw error;
+      throw new StoreError('corrupt', error.message, { cause: error });
+    }
+  }
+
+  #head(): Head {
+    const last = this.#disk.journal.at(-1);
+    if (last === undefined) return { lsn: lsn(0), epoch: epoch(0), sum: ZERO_SUM };
+    return { lsn: last.lsn, epoch: last.epoch, sum: last.sum.slice() };
+  }
+
+  #sumAt(at: number): Uint8Array | null {
+    if (at === 0) return this.#disk.anchor ? ZERO_SUM : null;
+    return this.#disk.journal[at - 1]?.sum ?? null;
+  }
+
+  #holds(fence: Fence): boolean {
+    const { state } = this.#disk;
+    return state !== null && holdsFence(state, fence) && state.incarnation === fence.incarnation;
+  }
+
+  #discard(after: number, by: Epoch): void {
+    const moved = this.#disk.journal.slice(after).map((entry) => ({ entry, by }));
+    this.#disk.discarded = [...this.#disk.discarded, ...moved];
+    this.#disk.journal = this.#disk.journal.slice(0, after);
+  }
+}
+
+function holdsFence(state: StateRow, fence: Fence): boolean {
+  return state.fenceEpoch === fence.epoch && equalBytes(state.fenceOwner, fence.owner);
+}
+
+/** A fence never falls, and one epoch has one owner. */
+function mayAdmit(state: StateRow, by: { epoch: Epoch; owner: Uint8Array }): boolean {
+  if (state.fenceEpoch !== by.epoch) return state.fenceEpoch < by.epoch;
+  return equalBytes(state.fenceOwner, by.owner);
+}
+
+function copyDisk(disk: Disk): Disk {
+  return {
+    ...disk,
+    journal: [...disk.journal],
+    discarded: [...disk.discarded],
+    tables: new Map([...disk.tables].map(([name, table]) => [name, table.copy()])),
+  };
+}
+
+/** Bytes of its own: what a caller does to his afterwards does not reach the disk. */
+function copyEntry(entry: Entry): Entry {
+  return {
+    ...entry,
+    leaderId: new Uint8Array(entry.leaderId),
+    prev: new Uint8Array(entry.prev),
+    sum: new Uint8Array(entry.sum),
+    payload: new Uint8Array(entry.payload),
+  };
+}
+
+function copySnapshot(snapshot: Snapshot): Snapshot {
+  return {
+    lsn: snapshot.lsn,
+    chunks: snapshot.chunks.map((chunk) => new Uint8Array(chunk)),
+    manifest: new Uint8Array(snapshot.manifest),
+  };
+}

@@ -1,0 +1,201 @@
+import { Worker } from 'node:worker_threads';
+import { AssertionFailed, assert } from '../core/assert.ts';
+import type { Entry } from '../core/journal-entry.ts';
+import type { SetId } from '../core/units.ts';
+import type { ReplicaStore } from '../port/replica-store.ts';
+import { StoreError } from '../port/replica-store.ts';
+import { assertEntries, assertOwner } from './replica-arguments.ts';
+import type { Call, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
+
+export type SqliteReplicaOptions = {
+  /** The file; its folder is made when missing. Two replicas never share one. */
+  readonly path: string;
+  readonly setId: SetId;
+  /** Module that exports `schema: Schema`; the worker imports it, so that projecting stays there. */
+  readonly schemaModule: URL;
+};
+
+type Pending = {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+};
+
+/**
+ * One replica in one SQLite file, in its own worker thread: WAL, every commit on the disk before
+ * its answer, `alive` in the memory of the process (SPEC section RS). Rejects with a StoreError:
+ * `rejected` for the file of another Set, `corrupt`, `unavailable`.
+ */
+export async function openSqliteReplica(options: SqliteReplicaOptions): Promise<ReplicaStore> {
+  const replica = new SqliteReplica(options);
+  await replica.opened();
+  return replica;
+}
+
+class SqliteReplica implements ReplicaStore {
+  readonly #setId: SetId;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #exited: Promise<void>;
+  #nextId = 0;
+  #open = true;
+
+  constructor({ path, setId, schemaModule }: SqliteReplicaOptions) {
+    this.#setId = setId;
+    const setup: WorkerSetup = { path, setId, schema: schemaModule.href };
+    this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
+      workerData: setup,
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    });
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#worker.on('error', (error) => this.#crashed(error));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        this.#crashed(new Error(`worker ended with ${code}`));
+        resolve();
+      });
+    });
+  }
+
+  /** Resolves when the file is open; the worker has ended when it rejects. */
+  async opened(): Promise<void> {
+    try {
+      await this.#wait(this.#nextId++);
+    } catch (error) {
+      this.#open = false;
+      await this.#worker.terminate();
+      throw error;
+    }
+  }
+
+  readonly bootstrap: ReplicaStore['bootstrap'] = async (args) => {
+    assert(args.replicaId >= 0 && args.replicaId < args.replicas, 'a replica is 0 .. replicas - 1');
+    return this.#call('bootstrap', { ...args, clusterId: own(args.clusterId) });
+  };
+
+  readonly takeOver: ReplicaStore['takeOver'] = async (args) => {
+    assertOwner(args.owner);
+    return this.#call('takeOver', { ...args, owner: own(args.owner) });
+  };
+
+  readonly append: ReplicaStore['append'] = async ({ fence, entries }) => {
+    const first = entries[0];
+    assert(first !== undefined, 'an append has entries');
+    assertOwner(fence.owner);
+    assertEntries({ setId: this.#setId, after: first.lsn - 1, epoch: fence.epoch, entries });
+    return this.#call('append', {
+      fence: { ...fence, owner: own(fence.owner) },
+      entries: entries.map(ownEntry),
+    });
+  };
+
+  readonly truncate: ReplicaStore['truncate'] = async ({ fence, after }) =>
+    this.#call('truncate', { fence: { ...fence, owner: own(fence.owner) }, after });
+
+  readonly read: ReplicaStore['read'] = async (args) => this.#call('read', args);
+
+  readonly fenceRow: ReplicaStore['fenceRow'] = async () => this.#call('fenceRow');
+
+  readonly recordIncarnation: ReplicaStore['recordIncarnation'] = async (args) =>
+    this.#call('recordIncarnation', {
+      ...args,
+      fence: { ...args.fence, owner: own(args.fence.owner) },
+    });
+
+  readonly restore: ReplicaStore['restore'] = async (args) => {
+    assertOwner(args.owner);
+    assertEntries({ ...args, setId: this.#setId });
+    return this.#call('restore', {
+      ...args,
+      owner: own(args.owner),
+      entries: args.entries.map(ownEntry),
+    });
+  };
+
+  readonly admit: ReplicaStore['admit'] = async (args) => {
+    assertOwner(args.owner);
+    return this.#call('admit', {
+      ...args,
+      owner: own(args.owner),
+      clusterId: own(args.clusterId),
+    });
+  };
+
+  readonly setCommit: ReplicaStore['setCommit'] = async (at) => this.#call('setCommit', at);
+  readonly commitLsn: ReplicaStore['commitLsn'] = async () => this.#call('commitLsn');
+  readonly beat: ReplicaStore['beat'] = async (epoch) => this.#call('beat', epoch);
+  readonly readBeat: ReplicaStore['readBeat'] = async () => this.#call('readBeat');
+  readonly project: ReplicaStore['project'] = async (to) => this.#call('project', to);
+  readonly projectedLsn: ReplicaStore['projectedLsn'] = async () => this.#call('projectedLsn');
+  readonly scan: ReplicaStore['scan'] = async (query) => this.#call('scan', query);
+
+  readonly writeSnapshot: ReplicaStore['writeSnapshot'] = async ({ lsn, chunks, manifest }) =>
+    this.#call('writeSnapshot', { lsn, chunks: chunks.map(own), manifest: own(manifest) });
+
+  readonly readSnapshot: ReplicaStore['readSnapshot'] = async () => this.#call('readSnapshot');
+
+  /** What was asked before is answered before; then the worker ends. */
+  async close(): Promise<void> {
+    if (this.#open) {
+      const closed = this.#call('close');
+      this.#open = false;
+      // A worker that crashed meanwhile is as closed as one that said so.
+      await closed.catch(() => undefined);
+    }
+    await this.#exited;
+  }
+
+  #call<M extends Method>(
+    method: M,
+    ...args: Parameters<ReplicaStore[M]>
+  ): ReturnType<ReplicaStore[M]> {
+    // The pair of the worker's `answer`: both ends are typed by the port.
+    return this.#post(method, args) as ReturnType<ReplicaStore[M]>;
+  }
+
+  async #post(method: Method, args: readonly unknown[]): Promise<unknown> {
+    if (!this.#open) throw new StoreError('unavailable', 'the replica is closed');
+    const call: Call = { id: this.#nextId++, method, args };
+    this.#worker.postMessage(call);
+    return this.#wait(call.id);
+  }
+
+  #wait(id: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+    });
+  }
+
+  #settle(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    assert(pending !== undefined, 'a reply has a call');
+    this.#pending.delete(reply.id);
+    if (reply.ok) pending.resolve(reply.value);
+    else if (reply.failure.code === 'assertion') {
+      pending.reject(new AssertionFailed(reply.failure.message));
+    } else pending.reject(new StoreError(reply.failure.code, reply.failure.message));
+  }
+
+  /** Whatever was on its way may have been done (P8). */
+  #crashed(cause: Error): void {
+    this.#open = false;
+    for (const { reject } of this.#pending.values()) {
+      reject(new StoreError('unknown', 'the worker of the replica ended', { cause }));
+    }
+    this.#pending.clear();
+  }
+}
+
+/** Bytes with a buffer of their own: a clone to the worker copies the whole buffer behind a view. */
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+function ownEntry(entry: Entry): Entry {
+  return {
+    ...entry,
+    leaderId: own(entry.leaderId),
+    prev: own(entry.prev),
+    sum: own(entry.sum),
+    payload: own(entry.payload),
+  };
+}

@@ -1,0 +1,429 @@
+import { AssertionFailed, assert } from '../lib/core/assert.ts';
+import { DecodeError } from '../lib/core/bytes.ts';
+import type { Command } from '../lib/core/command.ts';
+import { checkShape, decodeCommand, encodeCommand } from '../lib/core/command.ts';
+import type { Id } from '../lib/core/ids.ts';
+import { LIMITS } from '../lib/core/limits.ts';
+import { encodeOutcome } from '../lib/core/outcome.ts';
+import type { Status } from '../lib/core/status.ts';
+import { statusCode } from '../lib/core/status.ts';
+import type { Epoch, Lsn, SetId, TimeMs } from '../lib/core/units.ts';
+import { timeMs } from '../lib/core/units.ts';
+import type { UserId } from '../lib/core/user.ts';
+import type { Bus } from '../lib/port/bus.ts';
+import type { Clock, Timer } from '../lib/port/clock.ts';
+import type { Crypto } from '../lib/port/crypto.ts';
+import type { Log } from '../lib/port/log.ts';
+import type { Random } from '../lib/port/random.ts';
+import type { ReplicaStore } from '../lib/port/replica-store.ts';
+import { StoreError } from '../lib/port/replica-store.ts';
+import type { Batch } from './batcher.ts';
+import { Batcher } from './batcher.ts';
+import type { Findings, World } from './context.ts';
+import { NO_FINDINGS } from './context.ts';
+import type { Expiries } from './expiries.ts';
+import { expiriesOf } from './expiries.ts';
+import { Seals } from './findings.ts';
+import { lookUp, needsLookup } from './lookups.ts';
+import { Projections } from './projections.ts';
+import type { Publisher } from './publisher.ts';
+import type { Recovered } from './replay.ts';
+import type { SetLog } from './set-log.ts';
+import type { SetState } from './state.ts';
+import { Tail } from './tail.ts';
+
+/** Who waits for an answer. `tag` is the caller's own. Called exactly once per command. */
+export interface ReplySink {
+  reply(tag: number, lsn: number, outcome: Uint8Array): void;
+}
+
+export type DriverArgs = {
+  readonly setId: SetId;
+  readonly replicas: readonly ReplicaStore[];
+  readonly quorum: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly publisher: Publisher;
+  readonly homeOf: (user: UserId) => SetId;
+};
+
+/** What a leader starts from: adopted, repaired, and its EPOCH_START committed (P5). */
+export type Leadership = {
+  readonly epoch: Epoch;
+  readonly owner: Uint8Array;
+  readonly setLog: SetLog;
+  readonly adoptedLsn: Lsn;
+  readonly recovered: Recovered;
+};
+
+type Waiting = {
+  readonly bytes: Uint8Array;
+  readonly command: Command;
+  readonly found: Findings;
+  readonly sink: ReplySink;
+  readonly tag: number;
+  readonly since: number;
+};
+
+type Pending = { readonly sink: ReplySink; readonly tag: number; readonly lsn: number; readonly outcome: Uint8Array };
+
+const INFLIGHT_MAX = 2;
+const SILENT: ReplySink = { reply: () => undefined };
+
+/**
+ * The shell around the state machine while this node leads: batch → seal → append → commit at Q →
+ * reply. It owns the order (persist BEFORE reply, P7) and nothing else.
+ */
+export class Driver {
+  readonly #args: DriverArgs;
+  readonly #leadership: Leadership;
+  readonly #state: SetState;
+  readonly #batcher: Batcher;
+  readonly #seals: Seals;
+  readonly #projections: Projections;
+  readonly #expiries: Expiries;
+  readonly tail = new Tail();
+  #queue: Waiting[] = [];
+  /** Answers by the LSN they depend on, ascending. */
+  #pending: Pending[] = [];
+  #batches: Batch[] = [];
+  #pumpQueued = false;
+  #stopped = false;
+  #waitUs = 0;
+  #confirming: Promise<boolean> | null = null;
+  readonly #onPoison: (error: unknown) => void;
+  readonly #timers: Timer[] = [];
+  /** Commands answered, and batches sealed, since this leader began: for metrics. */
+  readonly counts = { commands: 0, batches: 0, ops: 0 };
+
+  constructor(args: DriverArgs & { leadership: Leadership; onPoison: (error: unknown) => void }) {
+    this.#args = args;
+    this.#leadership = args.leadership;
+    this.#onPoison = args.onPoison;
+    const { state, sum } = args.leadership.recovered;
+    this.#state = state;
+    this.#batcher = new Batcher({ state, prev: sum, hash: args.crypto.sha256 });
+    this.#seals = new Seals(args.crypto);
+    this.#projections = new Projections({ ...args, ...args.leadership });
+    this.#expiries = expiriesOf(state);
+    this.#timers.push(
+      args.clock.every(250, () => this.#expire()),
+      args.clock.every(200, () => this.#ring()),
+      args.clock.every(1_000, () => this.#evict()),
+    );
+  }
+
+  get state(): SetState {
+    return this.#state;
+  }
+
+  get epoch(): Epoch {
+    return this.#leadership.epoch;
+  }
+
+  get commit(): Lsn {
+    return this.#leadership.setLog.commit;
+  }
+
+  get seals(): Seals {
+    return this.#seals;
+  }
+
+  get projections(): Projections {
+    return this.#projections;
+  }
+
+  get queueWaitUs(): number {
+    return this.#waitUs;
+  }
+
+  /** Takes encoded commands from a stream. Every one is answered, by a refusal at worst. */
+  submit(args: { bytes: Uint8Array; sink: ReplySink; tag: number }): void {
+    const { bytes, sink, tag } = args;
+    if (this.#stopped) return refuseAt(sink, tag, 'set_unavailable');
+    if (this.#queue.length >= LIMITS.commandQueueMax || this.tail.isFull || this.#projections.isBehind) {
+      return refuseAt(sink, tag, 'overloaded');
+    }
+    if (bytes.length > LIMITS.commandBytesMax) return refuseAt(sink, tag, 'malformed');
+    let command: Command;
+    try {
+      command = decodeCommand(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      return refuseAt(sink, tag, 'malformed');
+    }
+    const shape = isInternal(command) ? 'not_allowed' : checkShape(command);
+    if (shape !== null) return refuseAt(sink, tag, shape);
+    this.#accept({ bytes, command, sink, tag });
+  }
+
+  /** Journals a command of this node itself: an expiry. */
+  submitOwn(command: Command): void {
+    this.#accept({ bytes: encodeCommand(command), command, sink: SILENT, tag: 0 });
+  }
+
+  #accept(args: { bytes: Uint8Array; command: Command; sink: ReplySink; tag: number }): void {
+    const { command } = args;
+    const since = this.#args.clock.monotonicMs();
+    const found = this.#seals.findings(command, this.#logTime());
+    if (needsLookup(this.#state, command)) {
+      void this.#lookUp({ ...args, found, since });
+      return;
+    }
+    this.#queue.push({ ...args, found, since });
+    this.#wake();
+  }
+
+  async #lookUp(waiting: Waiting): Promise<void> {
+    const { sink, tag, command } = waiting;
+    try {
+      const earlier = await this.#projections.ask((store, atLsn) => lookUp({ store, command, atLsn }));
+      if (earlier === null || this.#stopped) return refuseAt(sink, tag, 'set_unavailable');
+      this.#queue.push({ ...waiting, found: { ...waiting.found, earlier } });
+      this.#wake();
+    } catch (error) {
+      if (!(error instanceof StoreError)) return this.#poison(error);
+      refuseAt(sink, tag, 'set_unavailable');
+    }
+  }
+
+  #wake(): void {
+    if (this.#pumpQueued || this.#stopped) return;
+    this.#pumpQueued = true;
+    this.#args.clock.soon(() => {
+      this.#pumpQueued = false;
+      this.#pump();
+    });
+  }
+
+  #logTime(): TimeMs {
+    return timeMs(Math.max(this.#state.ts, this.#args.clock.now()));
+  }
+
+  /** Seals at most one batch; the next gathers while this one is on its way to the replicas. */
+  #pump(): void {
+    if (this.#stopped || this.#queue.length === 0) return;
+    if (this.#leadership.setLog.uncommitted >= INFLIGHT_MAX) return;
+    try {
+      this.#sealBatch();
+    } catch (error) {
+      return this.#poison(error);
+    }
+    if (this.#queue.length > 0) this.#wake();
+  }
+
+  #sealBatch(): void {
+    const { setLog, epoch, owner } = this.#leadership;
+    const world = this.#world(this.#logTime());
+    const now = this.#args.clock.monotonicMs();
+    const next = this.#state.lsn + 1;
+    let taken = 0;
+    let waited = 0;
+    for (const { bytes, command, found, sink, tag, since } of this.#queue) {
+      if (this.#batcher.isFull) break;
+      const { outcome, effects } = this.#batcher.add({ bytes, command, found, world });
+      // P7: an answer leaves when all that it depended on is committed, also a repeat or a no.
+      const dependsOn = this.#batcher.opCount > 0 ? next : next - 1;
+      this.#pending.push({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
+      if (effects && command.type === 'transfer.deliver') this.#noteExpiries(command);
+      taken += 1;
+      waited += now - since;
+    }
+    this.#queue.splice(0, taken);
+    this.counts.commands += taken;
+    if (taken > 0) this.#waitUs += ((waited / taken) * 1_000 - this.#waitUs) / 8;
+    if (this.#batcher.opCount === 0) return this.#answer();
+    this.counts.ops += this.#batcher.opCount;
+    this.counts.batches += 1;
+    const stamp = { epoch, owner, commitLsn: setLog.commit, acked: setLog.acked() };
+    const batch = this.#batcher.seal({ kind: 'OPS', stamp, ts: world.ts });
+    this.#batches.push(batch);
+    setLog.append(batch.entry);
+  }
+
+  /** Journals the Set's configuration: the first command of its first leader. */
+  configure(command: Extract<Command, { type: 'set.configure' }>): void {
+    const { setLog, epoch, owner } = this.#leadership;
+    const world = this.#world(this.#logTime());
+    this.#batcher.add({ bytes: encodeCommand(command), command, found: NO_FINDINGS, world });
+    const stamp = { epoch, owner, commitLsn: setLog.commit, acked: setLog.acked() };
+    const batch = this.#batcher.seal({ kind: 'CONFIG', stamp, ts: world.ts });
+    this.#batches.push(batch);
+    setLog.append(batch.entry);
+  }
+
+  #world(ts: TimeMs): World {
+    const { crypto, random, homeOf } = this.#args;
+    return {
+      ts,
+      homeOf,
+      freshSeed: () => ({ seed: random.bytes(32), nonce: random.bytes(12) }),
+      sealSeed: ({ seed, nonce, packetId }) => crypto.sealSeed({ seed, nonce, bound: idBytes(packetId) }),
+      openSeed: ({ sealed, packetId }) => crypto.openSeed({ sealed, bound: idBytes(packetId) }),
+    };
+  }
+
+  /** Called by the Set log: everything up to `at` is on Q replicas. */
+  onCommit(at: Lsn): void {
+    let rang = false;
+    while (this.#batches[0] !== undefined && this.#batches[0].entry.lsn <= at) {
+      const batch = this.#batches.shift();
+      assert(batch !== undefined, 'a batch was there');
+      for (const message of batch.messages) this.tail.add(message, batch.entry.lsn);
+      this.#args.publisher.publish(batch.events);
+      rang ||= batch.sends;
+    }
+    this.#answer();
+    if (rang) this.#ring();
+    this.#projections.wake();
+    if (this.#queue.length > 0) this.#wake();
+  }
+
+  #answer(): void {
+    const { commit } = this;
+    let count = 0;
+    for (const { sink, tag, lsn: at, outcome } of this.#pending) {
+      if (at > commit) break;
+      sink.reply(tag, at, outcome);
+      count += 1;
+    }
+    if (count === this.#pending.length) this.#pending = [];
+    else if (count > 0) this.#pending.splice(0, count);
+  }
+
+  /** The doorbell; the poller finds what a lost ring left. */
+  #ring(): void {
+    if (this.#stopped || this.#state.outbox.pendingCount === 0) return;
+    const { bus, log, setId } = this.#args;
+    bus.publish(`outbox.${setId}`, new Uint8Array(0)).catch((error: unknown) => {
+      log.warn('bell_failed', { set: setId, reason: String(error) });
+    });
+  }
+
+  #noteExpiries(command: Extract<Command, { type: 'transfer.deliver' }>): void {
+    for (const transfer of command.transfers) {
+      if (transfer.kind !== 'packet.create') continue;
+      const packet = this.#state.packets.get(transfer.definition.packetId);
+      if (packet !== undefined) this.#expiries.add(packet);
+    }
+  }
+
+  #expire(): void {
+    if (this.#stopped) return;
+    for (const packetId of this.#expiries.due(this.#logTime())) {
+      const packet = this.#state.packets.get(packetId);
+      if (packet?.end === null) this.submitOwn({ type: 'packet.expire', packetId });
+    }
+  }
+
+  /** Ended packets and old answers leave memory when Q projections show them (rulings 9). */
+  #evict(): void {
+    const projectedLsn = this.#projections.quorumLsn();
+    this.tail.prune(projectedLsn);
+    this.#state.answers.evict({ ts: this.#state.ts, projectedLsn });
+    for (const [packetId, { end }] of this.#state.packets) {
+      if (end !== null && end.lsn <= projectedLsn && end.at + LIMITS.endedPacketKeptMs < this.#state.ts) {
+        this.#state.packets.delete(packetId);
+      }
+    }
+  }
+
+  /** Resolves when all that the state shows now is committed, and this node still leads (rulings 16). */
+  async settled(): Promise<boolean> {
+    const { setLog } = this.#leadership;
+    if (setLog.uncommitted > 0) {
+      await new Promise<void>((resolve) => {
+        this.#pending.push({
+          sink: { reply: () => resolve() }, tag: 0, lsn: setLog.head, outcome: NOTHING,
+        });
+      });
+      return !this.#stopped;
+    }
+    // A round that began before this read arrived proves nothing about it: the next one does.
+    this.#confirming ??= this.#confirmSoon();
+    return this.#confirming;
+  }
+
+  /** One fence check for all reads of this turn; those that come while it runs start another. */
+  #confirmSoon(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#args.clock.soon(() => {
+        this.#confirming = null;
+        resolve(this.#confirm());
+      });
+    });
+  }
+
+  async #confirm(): Promise<boolean> {
+    const { epoch, owner } = this.#leadership;
+    const rows = await Promise.all(
+      this.#args.replicas.map((store) => store.fenceRow().catch(() => null)),
+    );
+    const mine = rows.filter(
+      (row) => row !== null && row.proved && row.fenceEpoch === epoch && sameBytes(row.fenceOwner, owner),
+    );
+    return !this.#stopped && mine.length >= this.#args.quorum;
+  }
+
+  #poison(error: unknown): void {
+    if (this.#stopped) return;
+    const reason = error instanceof AssertionFailed ? error.message : String(error);
+    this.#args.log.error('set_poisoned', { set: this.#args.setId, reason });
+    this.#onPoison(error);
+  }
+
+  /** A clean end: no new commands, sealed ones finish, tables and commit point are written. */
+  async close(): Promise<void> {
+    const { setLog } = this.#leadership;
+    for (const timer of this.#timers) timer.cancel();
+    if (this.#queue.length > 0 || setLog.uncommitted > 0) await this.settled();
+    this.#stopped = true;
+    setLog.stop();
+    await setLog.flushCommit();
+    await this.#projections.finish();
+    this.abandon();
+  }
+
+  /** Throws memory away: what was sealed and not committed is unknown, the rest was not done. */
+  abandon(): void {
+    this.#stopped = true;
+    this.#leadership.setLog.stop();
+    for (const timer of this.#timers) timer.cancel();
+    this.#projections.stop();
+    for (const { sink, tag } of this.#pending) sink.reply(tag, 0, encodeStatus('unknown'));
+    for (const { sink, tag } of this.#queue) refuseAt(sink, tag, 'set_unavailable');
+    this.#pending = [];
+    this.#queue = [];
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function idBytes(id: Id): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, id, true);
+  return bytes;
+}
+
+/** Commands that only a leader itself may journal. */
+function isInternal(command: Command): boolean {
+  return command.type === 'set.configure' || command.type === 'packet.expire';
+}
+
+function encodeStatus(status: Status): Uint8Array {
+  const bytes = new Uint8Array(2);
+  new DataView(bytes.buffer).setUint16(0, statusCode(status), true);
+  return bytes;
+}
+
+/** Answers a command that was not done. */
+export function refuseAt(sink: ReplySink, tag: number, status: Status): void {
+  sink.reply(tag, 0, encodeStatus(status));
+}
