@@ -6,7 +6,11 @@ import { LIMITS } from '../lib/core/limits.ts';
  * Amounts are integer cents in fields that end in `Cents`, times are epoch milliseconds in fields
  * that end in `At`, ids are decimal strings.
  */
-const id = z.string().regex(/^[1-9][0-9]{0,18}$/).describe('id, a decimal string');
+const id = z
+  .string()
+  .regex(/^[1-9][0-9]{0,18}$/)
+  .refine((text) => text.length < 19 || BigInt(text) < 2n ** 63n, 'ids are below 2^63')
+  .describe('id, a decimal string');
 const clientKey = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
@@ -15,14 +19,21 @@ const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const page = z.int().min(1).max(LIMITS.historyPageMax).default(50);
 const empty = z.strictObject({});
 
+function marks(groupsMax: number) {
+  return z
+    .record(id, seq)
+    .refine((seen) => Object.keys(seen).length <= groupsMax, `at most ${groupsMax} groups`)
+    .describe(`last seq seen per group; at most ${groupsMax} groups`);
+}
+
 /** Every op's input. Unknown fields are refused: a typing error is not silently ignored. */
 export const INPUTS = {
   hello: z.strictObject({
     token: z.string().min(1).max(4096),
-    resume: z.record(id, seq).optional().describe('last seq seen per group; at most 200'),
+    resume: marks(LIMITS.resumeGroupsMax).optional(),
   }),
   ping: z.strictObject({
-    seen: z.record(id, seq).optional().describe('last seq seen per group, to find a lost last message'),
+    seen: marks(LIMITS.userGroupsMax).optional(),
   }),
   'wallet.get': empty,
   'wallet.history': z.strictObject({ beforeLsn: seq.optional(), limit: page }),
@@ -87,32 +98,57 @@ const mark = z.string().describe('opaque session mark `set:epoch:lsn`');
 
 const unread = z.int().min(0).max(100).describe('100 is shown as 99+');
 const groupSummary = z.object({
-  groupId: id, name: z.string(), role: z.enum(['member', 'admin', 'owner']), lastSeq: seq,
-  readSeq: seq, firstSeq: seq, unread, memberCount: z.int(),
+  groupId: id,
+  name: z.string(),
+  role: z.enum(['member', 'admin', 'owner']),
+  lastSeq: seq,
+  readSeq: seq,
+  firstSeq: seq,
+  unread,
+  memberCount: z.int(),
 });
 const message = z.object({
-  groupId: id, seq, sender: z.string(),
+  groupId: id,
+  seq,
+  sender: z.string(),
   kind: z.enum(['text', 'system', 'red_packet', 'image', 'audio', 'video', 'file']),
-  body: z.string().describe('text; JSON text for system and red_packet'), at: time,
+  body: z.string().describe('text; JSON text for system and red_packet'),
+  at: time,
   clientMsgId: z.string().describe('empty for messages that no client sent'),
 });
 const claim = z.object({ userId: z.string(), order: z.int(), amountCents: cents, at: time });
 const packet = z.object({
-  packetId: id, groupId: id, sender: z.string(), kind: z.string(), strategy: z.string(),
-  timing: z.string(), count: z.int(), taken: z.int(), greeting: z.string(),
-  phase: z.enum(['live', 'drained', 'refunded']), createdAt: time, expiresAt: time,
-  endedAt: time.nullable(), seedHash: z.string().describe('hex'),
+  packetId: id,
+  groupId: id,
+  sender: z.string(),
+  kind: z.string(),
+  strategy: z.string(),
+  timing: z.string(),
+  count: z.int(),
+  taken: z.int(),
+  greeting: z.string(),
+  phase: z.enum(['live', 'drained', 'refunded']),
+  createdAt: time,
+  expiresAt: time,
+  endedAt: time.nullable(),
+  seedHash: z.string().describe('hex'),
   seed: z.string().nullable().describe('hex, when ended'),
   totalCents: cents.nullable().describe('null until one may see amounts'),
-  takenCents: cents.nullable(), refundedCents: cents.nullable(),
-  mine: claim.nullable(), best: claim.nullable(),
+  takenCents: cents.nullable(),
+  refundedCents: cents.nullable(),
+  mine: claim.nullable(),
+  best: claim.nullable(),
 });
 
 /** Every op's output. */
 export const OUTPUTS = {
   hello: z.object({
-    userId: z.string(), sessionId: z.string(), heartbeatMs: z.int(), serverAt: time,
-    groups: z.array(groupSummary), recovered: z.boolean(),
+    userId: z.string(),
+    sessionId: z.string(),
+    heartbeatMs: z.int(),
+    serverAt: time,
+    groups: z.array(groupSummary),
+    recovered: z.boolean(),
     missed: z.array(message).describe('messages after the resume marks, when recovered'),
   }),
   ping: z.object({
@@ -120,22 +156,39 @@ export const OUTPUTS = {
     behind: z.record(id, seq).describe('groups whose last seq is higher than the one seen'),
   }),
   'wallet.get': z.object({
-    balanceCents: cents, arrivingCents: cents,
-    arrivingComplete: z.boolean().describe('false when a Set did not answer'), mark,
+    balanceCents: cents,
+    arrivingCents: cents,
+    arrivingComplete: z.boolean().describe('false when a Set did not answer'),
+    mark,
   }),
   'wallet.history': z.object({
-    entries: z.array(z.object({
-      lsn: z.int(), amountCents: cents, reason: z.string(), packetId: id.nullable(), at: time,
-    })),
+    entries: z.array(
+      z.object({
+        lsn: z.int(),
+        amountCents: cents,
+        reason: z.string(),
+        packetId: id.nullable(),
+        at: time,
+      }),
+    ),
     asOfLsn: z.int(),
   }),
   'group.create': z.object({ groupId: id, status: z.enum(['ready', 'arriving']), mark }),
   'group.get': z.object({
-    groupId: id, name: z.string(), owner: z.string(), history: z.string(), lastSeq: seq,
+    groupId: id,
+    name: z.string(),
+    owner: z.string(),
+    history: z.string(),
+    lastSeq: seq,
     createdAt: time,
-    members: z.array(z.object({
-      userId: z.string(), role: z.string(), joinedAt: time, readSeq: seq,
-    })),
+    members: z.array(
+      z.object({
+        userId: z.string(),
+        role: z.string(),
+        joinedAt: time,
+        readSeq: seq,
+      }),
+    ),
   }),
   'group.list': z.object({ groups: z.array(groupSummary) }),
   'group.invite': z.object({ invite: z.string(), expiresAt: time }),
@@ -145,18 +198,29 @@ export const OUTPUTS = {
   'message.history': z.object({ messages: z.array(message), lastSeq: seq, asOfLsn: z.int() }),
   'message.read': z.object({ readSeq: seq, unread }),
   'packet.send': z.object({
-    packetId: id, status: z.enum(['live', 'arriving']), seedHash: z.string().nullable(), mark,
+    packetId: id,
+    status: z.enum(['live', 'arriving']),
+    seedHash: z.string().nullable(),
+    mark,
   }),
   'packet.grab': z.object({
-    status: z.enum(['go', 'wait', 'already_opened', 'drained', 'expired']), retryAfterMs: z.int(),
+    status: z.enum(['go', 'wait', 'already_opened', 'drained', 'expired']),
+    retryAfterMs: z.int(),
   }),
   'packet.open': z.object({
-    status: z.enum(['opened', 'already_opened']), amountCents: cents, order: z.int(),
-    left: z.int().nullable(), at: time, settle: z.enum(['arriving', 'settled']), mark,
+    status: z.enum(['opened', 'already_opened']),
+    amountCents: cents,
+    order: z.int(),
+    left: z.int().nullable(),
+    at: time,
+    settle: z.enum(['arriving', 'settled']),
+    mark,
   }),
   'packet.get': packet,
   'packet.claims': z.object({
-    claims: z.array(claim), best: claim.nullable(), asOfLsn: z.int(),
+    claims: z.array(claim),
+    best: claim.nullable(),
+    asOfLsn: z.int(),
   }),
 } as const satisfies Record<OpName, z.ZodType>;
 
@@ -166,18 +230,32 @@ export type Output<Op extends OpName> = z.output<(typeof OUTPUTS)[Op]>;
 export const EVENTS = {
   message,
   packet: z.object({
-    packetId: id, groupId: id, phase: z.enum(['live', 'progress', 'drained', 'refunded']),
-    sender: z.string(), kind: z.string(), count: z.int(), taken: z.int(), greeting: z.string(),
-    at: time, expiresAt: time, seedHash: z.string(), seed: z.string().nullable(),
+    packetId: id,
+    groupId: id,
+    phase: z.enum(['live', 'progress', 'drained', 'refunded']),
+    sender: z.string(),
+    kind: z.string(),
+    count: z.int(),
+    taken: z.int(),
+    greeting: z.string(),
+    at: time,
+    expiresAt: time,
+    seedHash: z.string(),
+    seed: z.string().nullable(),
   }),
   wallet: z.object({
-    balanceCents: cents, amountCents: cents,
-    reason: z.enum(['welcome', 'send', 'claim', 'refund', 'undo']), packetId: id.nullable(),
+    balanceCents: cents,
+    amountCents: cents,
+    reason: z.enum(['welcome', 'send', 'claim', 'refund', 'undo']),
+    packetId: id.nullable(),
     at: time,
   }),
   group: z.object({
-    groupId: id, change: z.enum(['founded', 'joined', 'left']), userId: z.string(),
-    name: z.string(), role: z.string().nullable(),
+    groupId: id,
+    change: z.enum(['founded', 'joined', 'left']),
+    userId: z.string(),
+    name: z.string(),
+    role: z.string().nullable(),
   }),
   level: z.object({ level: z.string() }),
   reconnect: z.object({ reason: z.string(), afterMs: z.int() }),

@@ -1,0 +1,69 @@
+import type { ErrorCode } from './errors.ts';
+import type { OpName } from './schema.ts';
+
+/** What any request may be refused with. */
+export const COMMON_ERRORS: readonly ErrorCode[] = [
+  'bad_json',
+  'bad_frame',
+  'unknown_op',
+  'bad_argument',
+  'frame_too_large',
+  'hello_required',
+  'already_greeted',
+  'token_expired',
+  'rate_limited',
+  'moved',
+  'wrong_set',
+  'malformed',
+  'overloaded',
+  'set_unavailable',
+  'unknown',
+  'internal',
+];
+
+const KEYED: readonly ErrorCode[] = ['id_reused', 'id_in_future'];
+const IN_GROUP: readonly ErrorCode[] = ['group_not_found', 'not_a_member', 'not_allowed'];
+const GRANTED: readonly ErrorCode[] = ['not_a_member', 'grant_invalid', 'grant_expired'];
+
+/** What each op may be refused with besides. The tests hold the server to it. */
+export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
+  hello: ['token_invalid', 'too_many_sockets', 'issue_limit'],
+  ping: [],
+  'wallet.get': [],
+  'wallet.history': [],
+  'group.create': [...KEYED, 'too_many_groups'],
+  'group.get': IN_GROUP,
+  'group.list': [],
+  'group.invite': IN_GROUP,
+  'group.join': [
+    'invite_invalid',
+    'invite_expired',
+    'group_not_found',
+    'group_full',
+    'too_many_groups',
+  ],
+  'group.leave': IN_GROUP,
+  'message.send': [...KEYED, ...IN_GROUP],
+  'message.history': IN_GROUP,
+  'message.read': IN_GROUP,
+  'packet.send': [
+    'amount_out_of_range',
+    'count_out_of_range',
+    'share_below_minimum',
+    ...KEYED,
+    ...GRANTED,
+    'not_allowed',
+    'insufficient_funds',
+  ],
+  'packet.grab': ['packet_not_found'],
+  'packet.open': [
+    'packet_not_found',
+    ...GRANTED,
+    'not_allowed',
+    'packet_expired',
+    'packet_drained',
+    'packet_not_due',
+  ],
+  'packet.get': ['packet_not_found', ...GRANTED],
+  'packet.claims': ['packet_not_found', ...GRANTED],
+};

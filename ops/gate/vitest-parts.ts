@@ -1,0 +1,133 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nothingYet, type Findings, type Part } from './part.ts';
+import type { Ended } from './processes.ts';
+
+interface VitestPartOptions {
+  readonly name: string;
+  /** Projects of vitest.config.ts, each a folder under test/. */
+  readonly projects: readonly string[];
+  /** One file at a time: its tests start processes that want the machine for themselves. */
+  readonly serial?: boolean;
+}
+
+function vitestPart({ name, projects, serial = false }: VitestPartOptions): Part {
+  return {
+    name,
+    weight: 'heavy',
+    async run({ root, processes }) {
+      const counts = await Promise.all(projects.map((project) => testFiles(root, project)));
+      const present = projects.filter((_, index) => (counts[index] ?? 0) > 0);
+      if (present.length === 0) return nothingYet(`no tests in test/${projects.join(', test/')}`);
+      const folder = await mkdtemp(join(tmpdir(), 'hongbao-gate-'));
+      try {
+        const report = join(folder, 'report.json');
+        const ended = await processes.run({
+          command: 'vitest',
+          args: [
+            'run',
+            // Read by Node itself: the usual loader writes a file beside it, and the folder may be
+            // another user's.
+            '--configLoader=native',
+            ...present.map((project) => `--project=${project}`),
+            ...(serial ? ['--no-file-parallelism'] : []),
+            '--reporter=default',
+            '--reporter=json',
+            `--outputFile.json=${report}`,
+          ],
+          cwd: root,
+        });
+        const text = await readFile(report, 'utf8').catch(() => '');
+        return countTests(text, ended);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** The parts of test/, from the fastest to the slowest. */
+export const VITEST_PARTS: readonly Part[] = [
+  vitestPart({ name: 'tidy', projects: ['tidy'] }),
+  vitestPart({ name: 'unit', projects: ['unit', 'property', 'golden'] }),
+  vitestPart({ name: 'contract', projects: ['contract'] }),
+  vitestPart({ name: 'sim', projects: ['sim'] }),
+  vitestPart({ name: 'integration', projects: ['integration'], serial: true }),
+  vitestPart({ name: 'browser', projects: ['browser'], serial: true }),
+];
+
+async function testFiles(root: string, project: string): Promise<number> {
+  const files = await readdir(join(root, 'test', project), { recursive: true }).catch(() => []);
+  return files.filter((file) => file.endsWith('.test.ts')).length;
+}
+
+/** The part of vitest's JSON report that is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string }[];
+  }[];
+}
+
+/**
+ * Counts a vitest run. Silence is a failure: no report, no test that ran, a file that could not be
+ * loaded, or a bad exit status (an unhandled rejection) without a failed test.
+ */
+export function countTests(reportText: string, ended: Ended): Findings {
+  const report = parseReport(reportText);
+  if (report === undefined) {
+    const output = `${ended.output}\nvitest left no report (status ${ended.status})\n`;
+    return { passed: 0, failed: 1, skipped: 0, output };
+  }
+  const skipped = report.numPendingTests + report.numTodoTests;
+  const passed = report.numPassedTests;
+  const brokenFiles = report.testResults.filter(
+    (file) =>
+      file.status === 'failed' && file.assertionResults.every((one) => one.status !== 'failed'),
+  ).length;
+  const failed = report.numFailedTests + brokenFiles;
+  if (failed > 0) return { passed, failed, skipped, output: ended.output };
+  if (ended.status !== 0) {
+    const output = `${ended.output}\nno test failed, but vitest ended with ${ended.status}\n`;
+    return { passed, failed: 1, skipped, output };
+  }
+  if (passed === 0) {
+    const output = `${ended.output}\nthere are test files, but no test ran\n`;
+    return { passed, failed: 1, skipped, output };
+  }
+  return { passed, failed, skipped, output: ended.output };
+}
+
+function parseReport(text: string): Report | undefined {
+  if (text === '') return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isReport(value) ? value : undefined;
+  } catch (error) {
+    // A report cut short by a kill is as good as none.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isReport(value: unknown): value is Report {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'testResults' in value &&
+    Array.isArray(value.testResults) &&
+    'numPassedTests' in value &&
+    typeof value.numPassedTests === 'number' &&
+    'numFailedTests' in value &&
+    typeof value.numFailedTests === 'number' &&
+    'numPendingTests' in value &&
+    typeof value.numPendingTests === 'number' &&
+    'numTodoTests' in value &&
+    typeof value.numTodoTests === 'number'
+  );
+}

@@ -1,0 +1,125 @@
+import { assert } from '../lib/core/assert.ts';
+import type { TaggedReply } from '../lib/core/batch.ts';
+import type { Command } from '../lib/core/command.ts';
+import type { Id } from '../lib/core/ids.ts';
+import type { SetId } from '../lib/core/units.ts';
+import type { SetNodeClient } from '../lib/runtime/stream.ts';
+import type { CommandBatch } from '../proto/gen/hongbao/CommandBatch.ts';
+import type { CommandReplyBatch__Output } from '../proto/gen/hongbao/CommandReplyBatch.ts';
+import type { QueryBatch } from '../proto/gen/hongbao/QueryBatch.ts';
+import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
+import type { QueryReplyBatch__Output } from '../proto/gen/hongbao/QueryReplyBatch.ts';
+import type { Ask, CommandAnswer, EventListener, QueryAnswer } from './api.ts';
+import type { ChannelPorts } from './channel.ts';
+import { Channel } from './channel.ts';
+import { EventLine } from './events.ts';
+import { IdLease } from './ids.ts';
+import type { CommandRequest, SetFacts } from './wire.ts';
+import { commandRequest, commandWire, queryWire } from './wire.ts';
+
+/** How long a lease of ids is waited for: then the caller places its new thing elsewhere. */
+const RESERVE_DEADLINE_MS = 1_500;
+
+/** All that one router has of one Set: two channels, an event stream when asked for, leased ids. */
+export class SetLine {
+  readonly #args: {
+    readonly set: SetId;
+    readonly ports: ChannelPorts;
+    readonly connect: (address: string) => SetNodeClient;
+    readonly addresses: () => readonly string[];
+    readonly topologyVersion: () => number;
+    readonly listener: EventListener;
+  };
+  readonly #clients = new Map<string, SetNodeClient>();
+  readonly #facts: SetFacts = { epoch: 0, queueWaitUs: 0 };
+  readonly #commands: Channel<
+    CommandRequest,
+    CommandBatch,
+    CommandReplyBatch__Output,
+    TaggedReply,
+    CommandAnswer
+  >;
+  readonly #queries: Channel<
+    Ask,
+    QueryBatch,
+    QueryReplyBatch__Output,
+    QueryReply__Output,
+    QueryAnswer
+  >;
+  readonly #ids: IdLease;
+  #events: EventLine | null = null;
+
+  constructor(args: {
+    set: SetId;
+    ports: ChannelPorts;
+    connect: (address: string) => SetNodeClient;
+    /** Primary first; read again at every attempt. */
+    addresses: () => readonly string[];
+    topologyVersion: () => number;
+    listener: EventListener;
+  }) {
+    this.#args = args;
+    const { set, ports, topologyVersion } = args;
+    const line = this.#line;
+    const facts = this.#facts;
+    this.#commands = new Channel({
+      name: `commands.${set}`,
+      ports,
+      wire: commandWire({ set, line, topologyVersion, facts }),
+    });
+    this.#queries = new Channel({
+      name: `queries.${set}`,
+      ports,
+      wire: queryWire({ set, line, topologyVersion, facts }),
+    });
+    this.#ids = new IdLease(set, (count) =>
+      this.command({ type: 'ids.reserve', count }, RESERVE_DEADLINE_MS),
+    );
+  }
+
+  get isUp(): boolean {
+    return this.#commands.isUp;
+  }
+
+  get queueWaitUs(): number {
+    return this.#facts.queueWaitUs;
+  }
+
+  command(command: Command, deadlineMs: number): Promise<CommandAnswer> {
+    return this.#commands.ask(commandRequest(command), deadlineMs);
+  }
+
+  query(ask: Ask, deadlineMs: number): Promise<QueryAnswer> {
+    return this.#queries.ask(ask, deadlineMs);
+  }
+
+  takeId(): Promise<Id | null> {
+    return this.#ids.take();
+  }
+
+  /** The event stream, from the first time that somebody wants it. */
+  openEvents(): EventLine {
+    const { set, ports, topologyVersion, listener } = this.#args;
+    this.#events ??= new EventLine({ set, ports, line: this.#line, topologyVersion, listener });
+    return this.#events;
+  }
+
+  close(): void {
+    this.#commands.close();
+    this.#queries.close();
+    this.#events?.close();
+    for (const client of this.#clients.values()) client.close();
+  }
+
+  readonly #line = (attempt: number): SetNodeClient => {
+    const addresses = this.#args.addresses();
+    const address = addresses[attempt % addresses.length];
+    assert(address !== undefined, 'a Set has at least one address');
+    let client = this.#clients.get(address);
+    if (client === undefined) {
+      client = this.#args.connect(address);
+      this.#clients.set(address, client);
+    }
+    return client;
+  };
+}

@@ -1,0 +1,28 @@
+import { openSqliteReplica } from '../../lib/adapter/sqlite-replica.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
+import { lsn } from '../../lib/core/units.ts';
+import { FENCE_A, SET, makeEntry, startVoter } from './replica-world.ts';
+
+// Appends and projects as fast as it can and prints each acknowledged LSN, until it is killed.
+const [path = ''] = process.argv.slice(2);
+const schemaModule = new URL('./test-schema.ts', import.meta.url);
+const store = await openSqliteReplica({ path, setId: SET, schemaModule });
+await startVoter(store);
+let prev: Entry | null = null;
+let projecting: Promise<unknown> = Promise.resolve();
+for (let at = 1; at <= 100_000; at++) {
+  const row = ['sum', 'sum', 'sum'].map((owner) => ({
+    kind: 'add' as const,
+    table: 'totals',
+    key: [owner],
+    deltas: { amount: at, times: 1 },
+  }));
+  prev = makeEntry({ prev, changes: row });
+  const reply = await store.append({ fence: FENCE_A, entries: [prev] });
+  if (reply.kind !== 'acked') throw new Error(reply.kind);
+  process.stdout.write(`${at}\n`);
+  if (at % 7 !== 0) continue;
+  await projecting;
+  await store.setCommit(lsn(at));
+  projecting = store.project(lsn(at));
+}

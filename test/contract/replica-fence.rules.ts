@@ -1,0 +1,212 @@
+import { expect } from 'vitest';
+import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
+import { lsn } from '../../lib/core/units.ts';
+import type { ReplicaWorld } from './replica-world.ts';
+import {
+  CLUSTER,
+  E1,
+  E2,
+  E3,
+  FENCE_A,
+  FENCE_B,
+  OWNER_A,
+  OWNER_B,
+  makeChain,
+  startVoter,
+} from './replica-world.ts';
+import type { Rule } from './rule.ts';
+
+const BOOT = { clusterId: CLUSTER, replicaId: 0, replicas: 3 };
+
+/** RS1, RS2, RS6, RS7, RS11: rows, promises and the signs of life. */
+export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
+  {
+    id: 'RS1a',
+    says: 'an empty replica gets incarnation 1, fence 0, an empty journal and its proof of life',
+    check: async (world) => {
+      expect(await world.store.bootstrap(BOOT)).toBe('made');
+      expect(await world.store.fenceRow()).toEqual({
+        fenceEpoch: 0,
+        fenceOwner: new Uint8Array(16),
+        incarnation: 1,
+        proved: true,
+      });
+      expect(await world.store.takeOver({ epoch: E1, owner: OWNER_A })).toEqual({
+        kind: 'promised',
+        incarnation: 1,
+        proved: true,
+        incarnations: [1, 1, 1],
+        commitLsn: 0,
+        projectedLsn: 0,
+        head: { lsn: 0, epoch: 0, sum: ZERO_SUM },
+      });
+    },
+  },
+  {
+    id: 'RS1b',
+    says: 'a second bootstrap answers exists and changes nothing, not even the proof of life',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.restart();
+      expect(await world.store.bootstrap(BOOT)).toBe('exists');
+      expect(await world.store.fenceRow()).toMatchObject({ fenceEpoch: E1, proved: false });
+    },
+  },
+  {
+    id: 'RS1c',
+    says: 'the replica of another cluster or of another place is foreign and stays as it is',
+    check: async (world) => {
+      await startVoter(world.store);
+      const other = new Uint8Array(16).fill(9);
+      expect(await world.store.bootstrap({ ...BOOT, clusterId: other })).toBe('foreign_cluster');
+      expect(await world.store.bootstrap({ ...BOOT, replicaId: 1 })).toBe('foreign_cluster');
+      expect(await world.store.fenceRow()).toMatchObject({ fenceEpoch: E1, proved: true });
+    },
+  },
+  {
+    id: 'RS1d',
+    says: 'a journal without a row is never given a default row (P0)',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.dropFenceRow();
+      expect(await world.store.bootstrap(BOOT)).toBe('exists');
+      expect(await world.store.fenceRow()).toBeNull();
+    },
+  },
+  {
+    id: 'RS2a',
+    says: 'a higher epoch is promised, with a report of head, commit point and incarnations',
+    check: async (world) => {
+      await startVoter(world.store);
+      const chain = makeChain({ prev: null, count: 3 });
+      await world.store.append({ fence: FENCE_A, entries: chain });
+      await world.store.setCommit(lsn(2));
+      await world.store.project(lsn(1));
+      expect(await world.store.takeOver({ epoch: E2, owner: OWNER_B })).toEqual({
+        kind: 'promised',
+        incarnation: 1,
+        proved: true,
+        incarnations: [1, 1, 1],
+        commitLsn: 2,
+        projectedLsn: 1,
+        head: { lsn: 3, epoch: E1, sum: chain[2]?.sum },
+      });
+    },
+  },
+  {
+    id: 'RS2b',
+    says: 'an equal or lower epoch is refused with the fence, whoever asks',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.store.takeOver({ epoch: E2, owner: OWNER_B });
+      const refused = { kind: 'refused', fenceEpoch: E2 };
+      expect(await world.store.takeOver({ epoch: E1, owner: OWNER_A })).toEqual(refused);
+      expect(await world.store.takeOver({ epoch: E2, owner: OWNER_A })).toEqual(refused);
+      expect(await world.store.takeOver({ epoch: E2, owner: OWNER_B })).toEqual(refused);
+      expect(await world.store.fenceRow()).toMatchObject({ fenceEpoch: E2, fenceOwner: OWNER_B });
+    },
+  },
+  {
+    id: 'RS2c',
+    says: 'without a row there is no promise',
+    check: async (world) => {
+      expect(await world.store.takeOver({ epoch: E1, owner: OWNER_A })).toEqual({ kind: 'no_row' });
+      expect(await world.store.fenceRow()).toBeNull();
+    },
+  },
+  {
+    id: 'RS2d',
+    says: 'after a restart it still promises, but says that it is not proved (P3b)',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.restart();
+      const reply = await world.store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(reply).toMatchObject({ kind: 'promised', proved: false, incarnation: 1 });
+    },
+  },
+  {
+    id: 'RS2e',
+    says: 'a promise survives a restart',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.store.takeOver({ epoch: E3, owner: OWNER_B });
+      await world.restart();
+      const reply = await world.store.takeOver({ epoch: E2, owner: OWNER_A });
+      expect(reply).toEqual({ kind: 'refused', fenceEpoch: E3 });
+    },
+  },
+  {
+    id: 'RS2f',
+    says: 'nothing of the earlier owner is appended after the promise',
+    check: async (world) => {
+      await startVoter(world.store);
+      const chain = makeChain({ prev: null, count: 2 });
+      const [promise, late] = await Promise.all([
+        world.store.takeOver({ epoch: E2, owner: OWNER_B }),
+        world.store.append({ fence: FENCE_A, entries: chain }),
+      ]);
+      expect(promise).toMatchObject({ kind: 'promised', head: { lsn: 0 } });
+      expect(late).toEqual({ kind: 'fenced', fenceEpoch: E2 });
+      expect(await world.store.read({ after: lsn(0), limitBytes: 1_000 })).toEqual([]);
+    },
+  },
+  {
+    id: 'RS6a',
+    says: 'the fence row is null without a row, and shows owner and proof as they are now',
+    check: async (world) => {
+      expect(await world.store.fenceRow()).toBeNull();
+      await startVoter(world.store);
+      const row = { fenceEpoch: E1, fenceOwner: OWNER_A, incarnation: 1 };
+      expect(await world.store.fenceRow()).toEqual({ ...row, proved: true });
+      await world.restart();
+      expect(await world.store.fenceRow()).toEqual({ ...row, proved: false });
+    },
+  },
+  {
+    id: 'RS7a',
+    says: 'a recorded incarnation never falls and shows in the next report',
+    check: async (world) => {
+      await startVoter(world.store);
+      const { store } = world;
+      const record = (incarnation: number): Promise<string> =>
+        store.recordIncarnation({ fence: FENCE_A, replica: 2, incarnation });
+      expect(await record(17)).toBe('done');
+      expect(await record(9)).toBe('done');
+      const reply = await store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(reply).toMatchObject({ incarnations: [1, 1, 17], incarnation: 1 });
+    },
+  },
+  {
+    id: 'RS7b',
+    says: 'only the holder of the fence records incarnations',
+    check: async (world) => {
+      const record = { replica: 2, incarnation: 17 };
+      const early = await world.store.recordIncarnation({ fence: FENCE_A, ...record });
+      expect(early).toBe('fenced');
+      await startVoter(world.store);
+      for (const fence of [
+        FENCE_B,
+        { ...FENCE_A, owner: OWNER_B },
+        { ...FENCE_A, incarnation: 2 },
+      ]) {
+        expect(await world.store.recordIncarnation({ fence, ...record })).toBe('fenced');
+      }
+      const reply = await world.store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(reply).toMatchObject({ incarnations: [1, 1, 1] });
+    },
+  },
+  {
+    id: 'RS11a',
+    says: 'each beat counts one up; a beat of an earlier epoch changes nothing',
+    check: async (world) => {
+      await startVoter(world.store);
+      expect(await world.store.readBeat()).toEqual({ epoch: 0, n: 0 });
+      await world.store.beat(E1);
+      await world.store.beat(E1);
+      expect(await world.store.readBeat()).toEqual({ epoch: E1, n: 2 });
+      await world.store.beat(E2);
+      await world.store.beat(E1);
+      expect(await world.store.readBeat()).toEqual({ epoch: E2, n: 3 });
+    },
+  },
+];

@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
+import type { Epoch, Lsn } from '../../lib/core/units.ts';
+import { epoch, lsn } from '../../lib/core/units.ts';
+import type { AppendReply, Fence, TakeOverReply } from '../../lib/port/replica-store.ts';
+import { makeMemoryWorld } from './memory-world.ts';
+import { REPLICA_RULES } from './replica-store.contract.ts';
+import { SET } from './replica-world.ts';
+import { checkRule } from './rule.ts';
+import { schema } from './test-schema.ts';
+
+/** A replica with one planted fault each: the suite must be able to fail (replication.md, mutants). */
+class IgnoresFence extends MemoryReplica {
+  override async append(args: Parameters<MemoryReplica['append']>[0]): Promise<AppendReply> {
+    const row = await this.fenceRow();
+    if (row === null) return super.append(args);
+    const fence: Fence = { ...args.fence, epoch: row.fenceEpoch, owner: row.fenceOwner };
+    return super.append({ ...args, fence });
+  }
+}
+
+class KeepsAlive extends MemoryReplica {
+  override restart(): void {
+    // The proof of life survives, as it would in a table on the disk.
+  }
+}
+
+class PromisesTwice extends MemoryReplica {
+  override async takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply> {
+    const reply = await super.takeOver(args);
+    if (reply.kind !== 'refused' || reply.fenceEpoch !== args.epoch) return reply;
+    return super.takeOver({ ...args, epoch: epoch(args.epoch + 1) });
+  }
+}
+
+class MakesDefaultRow extends MemoryReplica {
+  override async takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply> {
+    await super.bootstrap({ clusterId: new Uint8Array(16), replicaId: 0, replicas: 3 });
+    return super.takeOver(args);
+  }
+}
+
+class TakesOnlyFirst extends MemoryReplica {
+  override async append(args: Parameters<MemoryReplica['append']>[0]): Promise<AppendReply> {
+    const reply = await super.append({ ...args, entries: args.entries.slice(0, 1) });
+    const last = args.entries.at(-1);
+    return reply.kind === 'acked' && last !== undefined ? { ...reply, lsn: last.lsn } : reply;
+  }
+}
+
+class AdmitsAgain extends MemoryReplica {
+  override async admit(args: Parameters<MemoryReplica['admit']>[0]): Promise<'done' | 'fenced'> {
+    const reply = await super.admit(args);
+    if (reply === 'done') return reply;
+    return super.admit({ ...args, incarnation: args.incarnation + 1 });
+  }
+}
+
+class ProjectsUncommitted extends MemoryReplica {
+  override async project(to: Lsn): Promise<Lsn> {
+    await super.setCommit(to);
+    return super.project(to);
+  }
+}
+
+class ForgetsDiscarded extends MemoryReplica {
+  override discarded(): readonly never[] {
+    return [];
+  }
+}
+
+class ReadsPastLimit extends MemoryReplica {
+  override async read(args: { after: Lsn; limitBytes: number }): ReturnType<MemoryReplica['read']> {
+    return super.read({ ...args, limitBytes: 1_000_000 });
+  }
+}
+
+class CommitFollowsAnyone extends MemoryReplica {
+  override async setCommit(at: Lsn): Promise<void> {
+    const entries = await this.read({ after: lsn(0), limitBytes: 1_000_000 });
+    await super.setCommit(lsn(Math.min(at, entries.length)));
+  }
+}
+
+const PLANTED: readonly [typeof MemoryReplica, string][] = [
+  [IgnoresFence, 'RS3b'],
+  [IgnoresFence, 'RS2f'],
+  [KeepsAlive, 'RS3i'],
+  [KeepsAlive, 'RS2d'],
+  [PromisesTwice, 'RS2b'],
+  [MakesDefaultRow, 'RS2c'],
+  [TakesOnlyFirst, 'RS3a'],
+  [AdmitsAgain, 'RS9b'],
+  [ProjectsUncommitted, 'RS12a'],
+  [ForgetsDiscarded, 'RS4a'],
+  [ReadsPastLimit, 'RS5a'],
+  [CommitFollowsAnyone, 'RS10b'],
+];
+
+test.each(PLANTED)('the contract catches %o by [%s]', async (Faulty, id) => {
+  const rule = REPLICA_RULES.find((each) => each.id === id);
+  if (rule === undefined) throw new Error(`no rule ${id}`);
+  const good = checkRule(rule, () => makeMemoryWorld());
+  await expect(good).resolves.toBeUndefined();
+  const bad = checkRule(rule, () => makeMemoryWorld(() => new Faulty(SET, schema)));
+  await expect(bad).rejects.toBeInstanceOf(Error);
+});

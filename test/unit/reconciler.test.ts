@@ -1,0 +1,414 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../lib/core/limits.ts';
+import type { Receipt } from '../../lib/core/outcome.ts';
+import { asId } from '../../lib/core/ids.ts';
+import { cents } from '../../lib/core/units.ts';
+import { parseUserId } from '../../lib/core/user.ts';
+import type { Bus } from '../../lib/port/bus.ts';
+import { createMetrics } from '../../lib/runtime/metrics.ts';
+import type { Held } from '../../reconciler/lane.ts';
+import { LANE_HELD_MAX, Lane } from '../../reconciler/lane.ts';
+import { moneyNow } from '../../reconciler/money.ts';
+import type { Reconciler } from '../../reconciler/server.ts';
+import { startReconciler } from '../../reconciler/server.ts';
+import type { Router } from '../../router/api.ts';
+import type { Faults } from './reconciler-world.ts';
+import { FakeWorld, NO_FAULTS } from './reconciler-world.ts';
+
+const SILENT = { info() {}, warn() {}, error() {} };
+const APPLIED: Receipt = { kind: 'applied' };
+
+function held(number: number, bytes = 100): Held {
+  const transfer = {
+    kind: 'claim.credit',
+    packetId: asId(1n),
+    groupId: asId(2n),
+    user: parseUserId('bob')!,
+    amountCents: cents(5),
+  } as const;
+  return { number, transfer, bytes, seenAtMs: 0 };
+}
+
+function fill(lane: Lane, from: number, to: number): void {
+  for (let number = from; number <= to; number++) lane.offer(held(number));
+}
+
+describe('a lane', () => {
+  test('delivers at most 256 at once, in order, one delivery at a time', () => {
+    const lane = new Lane();
+    fill(lane, 1, 300);
+    expect(lane.nextDelivery()).toMatchObject({
+      first: 1,
+      held: { length: LIMITS.deliverTransfersMax },
+    });
+    expect(lane.nextDelivery()).toBeNull();
+    lane.deliveryFailed();
+    expect(lane.nextDelivery()).toMatchObject({ first: 1, held: { length: 256 } });
+    lane.received({ receipts: Array.from({ length: 256 }, () => APPLIED), epoch: 1, lsn: 9 });
+    expect(lane.nextDelivery()).toMatchObject({ first: 257, held: { length: 44 } });
+  });
+
+  test('stays below the length of a command', () => {
+    const lane = new Lane();
+    for (let number = 1; number <= 20; number++) lane.offer(held(number, 7_000));
+    expect(lane.nextDelivery()?.held.length).toBe(9);
+  });
+
+  test('takes each number once, and delivers no hole in one command', () => {
+    const lane = new Lane();
+    fill(lane, 1, 3);
+    fill(lane, 2, 3);
+    fill(lane, 7, 8);
+    expect(lane.heldCount).toBe(5);
+    expect(lane.nextDelivery()).toMatchObject({ first: 1, held: { length: 3 } });
+    lane.received({ receipts: [APPLIED, APPLIED, APPLIED], epoch: 1, lsn: 9 });
+    expect(lane.nextDelivery()).toMatchObject({ first: 7, held: { length: 2 } });
+  });
+
+  test('reads no more while it holds enough', () => {
+    const lane = new Lane();
+    fill(lane, 1, LANE_HELD_MAX - 1);
+    expect(lane.cursor).toBe(LANE_HELD_MAX - 1);
+    fill(lane, 1, LANE_HELD_MAX);
+    expect(lane.cursor).toBeNull();
+  });
+
+  test('owes nothing before a receipt, and then all receipts in one ack', () => {
+    const lane = new Lane();
+    fill(lane, 1, 4);
+    lane.nextDelivery();
+    expect(lane.nextAck()).toBeNull();
+    const refused: Receipt = { kind: 'tombstone', reason: 'not_allowed' };
+    lane.received({
+      receipts: [APPLIED, refused, { kind: 'duplicate' }, APPLIED],
+      epoch: 1,
+      lsn: 9,
+    });
+    const ack = {
+      upTo: 4,
+      tombstones: [{ number: 2, reason: 'not_allowed' }],
+      receiptEpoch: 1,
+      receiptLsn: 9,
+    };
+    expect(lane.nextAck()).toEqual(ack);
+    expect(lane.nextAck()).toBeNull();
+    fill(lane, 5, 6);
+    lane.nextDelivery();
+    lane.received({ receipts: [refused, APPLIED], epoch: 2, lsn: 12 });
+    lane.ackFailed();
+    const later = { number: 5, reason: 'not_allowed' };
+    expect(lane.nextAck()).toEqual({
+      upTo: 6,
+      tombstones: [...ack.tombstones, later],
+      receiptEpoch: 2,
+      receiptLsn: 12,
+    });
+    lane.acked();
+    expect(lane.isIdle).toBe(true);
+  });
+
+  test('keeps the tombstones that came while an ack was on its way', () => {
+    const lane = new Lane();
+    fill(lane, 1, 2);
+    lane.nextDelivery();
+    lane.received({ receipts: [APPLIED, APPLIED], epoch: 1, lsn: 1 });
+    lane.nextAck();
+    fill(lane, 3, 3);
+    lane.nextDelivery();
+    lane.received({ receipts: [{ kind: 'tombstone', reason: 'not_allowed' }], epoch: 1, lsn: 2 });
+    lane.acked();
+    expect(lane.nextAck()).toMatchObject({ upTo: 3, tombstones: [{ number: 3 }] });
+  });
+});
+
+/** A bus that rings at once, or swallows every bell. */
+function makeBus(deaf = false): { bus: Bus; ring: (set: number) => void } {
+  let handler: ((subject: string, payload: Uint8Array) => void) | null = null;
+  const bus: Bus = {
+    publish: () => Promise.resolve(),
+    subscribe: (_, given) => {
+      handler = given;
+      return Promise.resolve({ unsubscribe: () => Promise.resolve() });
+    },
+    close: () => Promise.resolve(),
+  };
+  return { bus, ring: (set) => (deaf ? undefined : handler?.(`outbox.${set}`, new Uint8Array())) };
+}
+
+function start(world: FakeWorld, args: { bus?: Bus; router?: Router } = {}): Reconciler {
+  return startReconciler({
+    router: args.router ?? world.router,
+    bus: args.bus ?? makeBus().bus,
+    clock: world.clock,
+    random: world.random,
+    log: SILENT,
+    metrics: createMetrics(),
+  });
+}
+
+type Script = {
+  readonly seed: number;
+  readonly sets: number;
+  readonly faults: Faults;
+  readonly rounds: readonly {
+    readonly owe: number;
+    readonly waitMs: number;
+    readonly crash: boolean;
+  }[];
+};
+
+const scripts: fc.Arbitrary<Script> = fc.record({
+  seed: fc.nat(),
+  sets: fc.integer({ min: 1, max: 4 }),
+  faults: fc.record({
+    lostReplies: fc.integer({ min: 0, max: 40 }),
+    lostRequests: fc.integer({ min: 0, max: 40 }),
+    overloaded: fc.integer({ min: 0, max: 20 }),
+    down: fc.integer({ min: 0, max: 60 }),
+  }),
+  rounds: fc.array(
+    fc.record({
+      owe: fc.integer({ min: 0, max: 400 }),
+      waitMs: fc.integer({ min: 0, max: 900 }),
+      crash: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 6 },
+  ),
+});
+
+/** Runs a script with one to two couriers at work, then heals the line and waits 30 s at most. */
+async function run(
+  script: Script,
+  mutate: (router: Router) => Router = (router) => router,
+): Promise<FakeWorld> {
+  const world = new FakeWorld({ sets: script.sets, seed: script.seed });
+  const { bus, ring } = makeBus();
+  const router = mutate(world.router);
+  world.faults = script.faults;
+  let reconciler = start(world, { bus, router });
+  const second = start(world, { router });
+  for (const round of script.rounds) {
+    for (let index = 0; index < round.owe; index++) {
+      const from = world.random.below(script.sets);
+      world.owe({
+        from,
+        to: world.random.below(script.sets),
+        amountCents: 1 + world.random.below(9_999),
+      });
+      if (index % 50 === 0) ring(from);
+    }
+    await world.clock.advanceSettled(round.waitMs);
+    if (!round.crash) continue;
+    await reconciler.stop();
+    reconciler = start(world, { bus, router });
+  }
+  world.faults = NO_FAULTS;
+  for (let second_ = 0; second_ < 30 && world.pendingTransfers > 0; second_++) {
+    await world.clock.advanceSettled(1_000);
+  }
+  // What is still on its way when all is confirmed must be harmless too.
+  await world.clock.advanceSettled(1_000);
+  await reconciler.stop();
+  await second.stop();
+  return world;
+}
+
+/** Takes whatever came of a delivery for a receipt: done on publish. */
+function hasty(router: Router): Router {
+  return {
+    ...router,
+    command: async (set, command, options) => {
+      const answer = await router.command(set, command, options);
+      if (command.type !== 'transfer.deliver' || answer.outcome.status === 'ok') return answer;
+      const receipts = command.transfers.map(() => APPLIED);
+      return { ...answer, outcome: { type: 'transfer.deliver', status: 'ok', receipts } };
+    },
+  };
+}
+
+/** Never tells the source what was refused. */
+function forgetful(router: Router): Router {
+  return {
+    ...router,
+    command: (set, command, options) =>
+      router.command(
+        set,
+        command.type === 'transfer.ack' ? { ...command, tombstones: [] } : command,
+        options,
+      ),
+  };
+}
+
+const ROUGH: Script = {
+  seed: 7,
+  sets: 3,
+  faults: { lostReplies: 10, lostRequests: 30, overloaded: 5, down: 20 },
+  rounds: Array.from({ length: 4 }, () => ({ owe: 200, waitMs: 300, crash: true })),
+};
+
+describe('the courier', () => {
+  test('delivers everything once, in order, and refunds what was refused, whatever the line does', async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts, async (script) => {
+        const world = await run(script);
+        expect(world.check()).toEqual([]);
+      }),
+      { numRuns: 150 },
+    );
+  }, 60_000);
+
+  test('the checker sees a courier that acknowledges without a receipt', async () => {
+    expect((await run(ROUGH)).check()).toEqual([]);
+    expect((await run(ROUGH, hasty)).check().join('\n')).toContain('acked unreceived');
+  });
+
+  test('the checker sees a courier that forgets tombstones', async () => {
+    expect((await run(ROUGH, forgetful)).check().join('\n')).toContain('told false');
+  });
+
+  test('settles within 50 ms of the bell, and within the poll without it', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 1 });
+    const { bus, ring } = makeBus();
+    const reconciler = start(world, { bus });
+    await world.clock.advanceSettled(100);
+    world.owe({ from: 0, to: 1, amountCents: 500 });
+    ring(0);
+    await world.clock.advanceSettled(50);
+    expect(world.pendingTransfers).toBe(0);
+    world.owe({ from: 0, to: 1, amountCents: 500 });
+    await world.clock.advanceSettled(250);
+    expect(world.pendingTransfers).toBe(0);
+    await reconciler.stop();
+  });
+
+  test('a destination that is away holds up no other, and no other lane', async () => {
+    const world = new FakeWorld({ sets: 3, seed: 2 });
+    for (let index = 0; index < 2_000; index++) world.owe({ from: 0, to: 1, amountCents: 100 });
+    world.owe({ from: 0, to: 2, amountCents: 100 });
+    const away: Router = {
+      ...world.router,
+      command: async (set, command, options) =>
+        set === 1
+          ? {
+              outcome: { type: command.type, status: 'set_unavailable' },
+              mark: { setId: set, epoch: 0, lsn: 0 },
+            }
+          : world.router.command(set, command, options),
+    };
+    const reconciler = start(world, { router: away });
+    await world.clock.advanceSettled(100);
+    expect(world.of(2).walletsCents).toBe(100);
+    expect(world.pendingTransfers).toBe(2_000);
+    await reconciler.stop();
+  });
+
+  test('large credits go before the others', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 3 });
+    for (let index = 0; index < 300; index++) world.owe({ from: 0, to: 1, amountCents: 100 });
+    world.owe({ from: 0, to: 1, amountCents: 9_000 });
+    const order: number[] = [];
+    const router: Router = {
+      ...world.router,
+      command: (set, command, options) => {
+        if (command.type === 'transfer.deliver') order.push(command.lane);
+        return world.router.command(set, command, options);
+      },
+    };
+    const reconciler = start(world, { router });
+    await world.clock.advanceSettled(200);
+    expect(order).toEqual([1, 2, 2]);
+    await reconciler.stop();
+  });
+
+  test('drain settles what there is, and gives up in time when a Set is away', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 4 });
+    for (let index = 0; index < 1_500; index++) world.owe({ from: 0, to: 1, amountCents: 100 });
+    let drained = false;
+    void start(world)
+      .drain()
+      .then(() => (drained = true));
+    await world.clock.advanceSettled(1_000);
+    expect([drained, world.pendingTransfers]).toEqual([true, 0]);
+    world.owe({ from: 0, to: 1, amountCents: 100 });
+    world.faults = { ...NO_FAULTS, overloaded: 100 };
+    drained = false;
+    void start(world)
+      .drain()
+      .then(() => (drained = true));
+    await world.clock.advanceSettled(1_900);
+    expect(drained).toBe(false);
+    await world.clock.advanceSettled(200);
+    expect(drained).toBe(true);
+  });
+});
+
+describe('where every cent is', () => {
+  async function count(world: FakeWorld): ReturnType<typeof moneyNow> {
+    const money = moneyNow(world.router);
+    await world.clock.advanceSettled(20);
+    return money;
+  }
+
+  test('in flight is what has left and not arrived; the mismatch is 0', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 5 });
+    world.owe({ from: 0, to: 1, amountCents: 700 });
+    expect(await count(world)).toEqual({
+      walletsCents: 0,
+      packetsCents: 0,
+      inFlightCents: 700,
+      issuedCents: 700,
+      pendingCents: 700,
+      pendingTransfers: 1,
+      mismatchCents: 0,
+      quiet: true,
+      missing: [],
+    });
+    const reconciler = start(world);
+    await world.clock.advanceSettled(100);
+    expect(await count(world)).toMatchObject({
+      walletsCents: 700,
+      inFlightCents: 0,
+      mismatchCents: 0,
+    });
+    await reconciler.stop();
+  });
+
+  test('money that was confirmed and never booked is a mismatch, and money booked twice', async () => {
+    const lost = new FakeWorld({ sets: 2, seed: 6 });
+    lost.owe({ from: 0, to: 1, amountCents: 700 });
+    lost.of(0).outLane(1, 2).pending.pop();
+    expect(await count(lost)).toMatchObject({ mismatchCents: 700 });
+    const twice = new FakeWorld({ sets: 2, seed: 6 });
+    twice.of(1).walletsCents += 300;
+    twice.of(1).clearingCents -= 300;
+    expect(await count(twice)).toMatchObject({ mismatchCents: 300 });
+  });
+
+  test('says which Sets did not answer', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 8 });
+    world.faults = { ...NO_FAULTS, lostReplies: 100 };
+    expect(await count(world)).toMatchObject({ missing: [0, 1], quiet: false });
+  });
+
+  test('is published, with the mismatch', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 9 });
+    world.owe({ from: 0, to: 1, amountCents: 700 });
+    const metrics = createMetrics();
+    const { router, clock, random } = world;
+    const reconciler = startReconciler({
+      router,
+      bus: makeBus().bus,
+      clock,
+      random,
+      log: SILENT,
+      metrics,
+    });
+    await world.clock.advanceSettled(2_100);
+    const text = await metrics.expose();
+    expect(text).toContain('hongbao_money_cents{where="wallets"} 700');
+    expect(text).toContain('hongbao_money_mismatch_cents 0');
+    expect(text).toContain('hongbao_settle_transfers_total{lane="2"} 1');
+    await reconciler.stop();
+  });
+});
