@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../lib/core/limits.ts';
 import { CLOSE, ERRORS } from './errors.ts';
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, Retry } from './errors.ts';
 import { COMMON_ERRORS, OP_ERRORS } from './op-errors.ts';
 import type { OpName } from './schema.ts';
 import { EVENTS, INPUTS, OP_NAMES, OUTPUTS } from './schema.ts';
@@ -22,8 +22,7 @@ const PURPOSE: Readonly<Record<OpName, string>> = {
   'message.history':
     'Messages of a range of seqs. A page may hold fewer than `limit`: ask on from its end.',
   'message.read': 'Moves the read cursor; several within 2 s are one move and one answer.',
-  'packet.send':
-    'Takes the money at once. `arriving`: paid and on its way; it never comes twice.',
+  'packet.send': 'Takes the money at once. `arriving`: paid and on its way; it never comes twice.',
   'packet.grab': 'May I try? Promises nothing. `wait`: the line is full, come back later.',
   'packet.open': 'Takes a share. Asking again gives the same answer, for ever.',
   'packet.get': 'A packet. Amounts are null until this user may see them.',
@@ -45,6 +44,7 @@ export function renderProtocol(): string {
     ...preamble(),
     '## Requests',
     ...OP_NAMES.flatMap(opSection),
+    '',
     '## Events',
     '',
     '`{"ev": name, "d": {…}}`, to every socket of the members, or of the one user.',
@@ -68,7 +68,7 @@ function preamble(): string[] {
     '# The client protocol',
     '',
     '<!-- Written from access/schema.ts by access/protocol-doc.ts; do not edit.',
-    '     `vitest run -u test/unit/access-protocol.test.ts` writes it again. -->',
+    '     `WRITE_DOCS=1 vitest run test/unit/access-protocol.test.ts` writes it again. -->',
     '',
     'JSON text frames over a WebSocket at `/v1/ws`, one object a frame.',
     '',
@@ -85,10 +85,13 @@ function preamble(): string[] {
     '  every retry: the request is done once and answered the same.',
     '- `mark` is an opaque `set:epoch:lsn`.',
     '',
-    `Limits: ${kib} KiB a frame, ${LIMITS.requestsPerSecond} requests a second and user`,
-    `(${LIMITS.requestsBurst} at once), ${LIMITS.socketsPerUserMax} sockets a user,`,
-    `${LIMITS.backpressureBytesMax / 1_024} KiB that a slow client may lag behind before its`,
-    'socket is cut; it connects again and resumes.',
+    'Limits:',
+    '',
+    `- ${kib} KiB a frame`,
+    `- ${LIMITS.requestsPerSecond} requests a second and user, ${LIMITS.requestsBurst} at once`,
+    `- ${LIMITS.socketsPerUserMax} sockets a user`,
+    `- ${LIMITS.backpressureBytesMax / 1_024} KiB that wait for a slow client: beyond it the`,
+    '  socket is cut; the client connects again and resumes',
     '',
   ];
 }
@@ -114,15 +117,14 @@ function opSection(op: OpName): string[] {
   ];
 }
 
+const RETRY_WORDS: Readonly<Record<Retry, string>> = {
+  final: 'final',
+  retry: 'retry',
+  same_id_only: 'same id only',
+};
+
 function retryWord(code: ErrorCode): string {
-  switch (ERRORS[code].retry) {
-    case 'final':
-      return 'final';
-    case 'retry':
-      return 'retry';
-    case 'same_id_only':
-      return 'same id only';
-  }
+  return RETRY_WORDS[ERRORS[code].retry];
 }
 
 function errorSection(): string[] {
@@ -186,7 +188,7 @@ function httpSection(): string[] {
 // ---- tables from JSON schema
 
 type Json = {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
@@ -231,6 +233,11 @@ function nullable(field: Json): Json | undefined {
 }
 
 function typeOf(field: Json): string {
+  if (Array.isArray(field.type)) {
+    return field.type
+      .map((type: string) => (type === 'null' ? type : typeOf({ type })))
+      .join(' or ');
+  }
   const other = nullable(field);
   if (other !== undefined) return `${typeOf(other)} or null`;
   if (field.enum !== undefined) return field.enum.map((word) => `\`${String(word)}\``).join(', ');
@@ -239,7 +246,7 @@ function typeOf(field: Json): string {
   if (field.type === 'integer') return `whole number${bounds(field.minimum, field.maximum)}`;
   if (field.type === 'string') return `text${bounds(field.minLength, field.maxLength)}`;
   if (field.type === 'object' && field.properties === undefined) return 'map of id to number';
-  return field.type ?? 'any';
+  return typeof field.type === 'string' ? field.type : 'any';
 }
 
 /** The ends of the safe integers are no limit that a reader has to know. */

@@ -1,7 +1,7 @@
 import type { Platform } from './platform.ts';
 
-export const RECONNECT_MS_MIN = 100;
-export const RECONNECT_MS_MAX = 10_000;
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 10_000;
 
 /**
  * Full jitter: uniform in [min, min(max, min·2^attempt)], so that many clients whom one event cut

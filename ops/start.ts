@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import type { AccessLimits } from '../access/limits.ts';
 import { startAccess } from '../access/server.ts';
 import { Tokens } from '../access/tokens.ts';
@@ -30,6 +31,7 @@ import type { TopologyRouter } from '../router/router.ts';
 import { loadTopology, saveTopology } from '../router/topology-file.ts';
 import { firstTopology, ownerOfSlot, slotBitmap } from '../router/topology.ts';
 import type { Topology } from '../router/topology.ts';
+import type { SnapshotJob } from './snapshot-worker.ts';
 import type { SetServer } from '../set-node/server.ts';
 import { startSetServer } from '../set-node/server.ts';
 
@@ -164,14 +166,14 @@ async function startSet(args: {
   options: StartOptions;
   topology: Topology;
   sockets: string;
-  ports: Omit<Parameters<typeof startSetServer>[0], 'setId' | 'replicas' | 'quorum' | 'address' | 'topologyVersion' | 'homeOf' | 'nodeSlot' | 'configuration'>;
+  ports: Omit<Parameters<typeof startSetServer>[0], 'setId' | 'replicas' | 'quorum' | 'address' | 'topologyVersion' | 'homeOf' | 'nodeSlot' | 'configuration' | 'snapshotElsewhere'>;
   lifecycle: Lifecycle;
 }): Promise<SetServer> {
   const { id, options, topology, sockets, ports, lifecycle } = args;
   const clusterId = fromHex(topology.clusterId);
   const replicas: ReplicaStore[] = [];
   for (let replicaId = 0; replicaId < options.replicas; replicaId++) {
-    const path = join(options.dataDir, `set-${id}`, `replica-${replicaId}.sqlite`);
+    const path = pathOf({ dataDir: options.dataDir, id, replicaId });
     const store = await openSqliteReplica({ path, setId: id, schemaModule: PROJECTOR });
     await lifecycle.start(() => ({ name: `replica-${id}-${replicaId}`, close: () => store.close() }));
     const made = await store.bootstrap({ clusterId, replicaId, replicas: options.replicas });
@@ -184,6 +186,8 @@ async function startSet(args: {
     address: `unix:${join(sockets, String(id))}`,
     topologyVersion: () => topology.version,
     homeOf: (user) => ownerOfSlot(topology, slotOf(user)),
+    snapshotElsewhere: (replicaId) =>
+      snapshot({ path: pathOf({ dataDir: options.dataDir, id, replicaId }), setId: id, schemaModule: PROJECTOR.href }),
     configuration: {
       type: 'set.configure', clusterId, replicas: options.replicas, quorum, rules: RULES,
       slots: slotBitmap(topology, id),
@@ -191,6 +195,24 @@ async function startSet(args: {
   });
   await lifecycle.start(() => ({ name: `set-${id}`, stop: () => server.stop() }));
   return server;
+}
+
+function pathOf(of: { dataDir: string; id: SetId; replicaId: number }): string {
+  return join(of.dataDir, `set-${of.id}`, `replica-${of.replicaId}.sqlite`);
+}
+
+/** In a thread of its own, so that nobody waits for it. Rejects when it fails. */
+function snapshot(job: SnapshotJob): Promise<void> {
+  const worker = new Worker(new URL('./snapshot-worker.ts', import.meta.url), {
+    workerData: job, execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  return new Promise((resolve, reject) => {
+    worker.on('error', reject);
+    worker.on('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`the snapshot thread ended with ${code}`));
+    });
+  });
 }
 
 async function within<T>(ready: Promise<T>): Promise<T> {

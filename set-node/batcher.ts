@@ -53,6 +53,11 @@ export class Batcher {
     this.#hash = args.hash;
   }
 
+  /** Checksum of the last entry sealed. */
+  get prev(): Uint8Array {
+    return this.#prev;
+  }
+
   get opCount(): number {
     return this.#opCount;
   }

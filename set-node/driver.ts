@@ -29,6 +29,8 @@ import { Projections } from './projections.ts';
 import type { Publisher } from './publisher.ts';
 import type { Recovered } from './replay.ts';
 import type { SetLog } from './set-log.ts';
+import type { SnapshotElsewhere } from './snapshotter.ts';
+import { Snapshotter } from './snapshotter.ts';
 import type { SetState } from './state.ts';
 import { Tail } from './tail.ts';
 
@@ -48,6 +50,8 @@ export type DriverArgs = {
   readonly log: Log;
   readonly publisher: Publisher;
   readonly homeOf: (user: UserId) => SetId;
+  /** null: snapshots only at a clean end. */
+  readonly snapshotElsewhere: SnapshotElsewhere | null;
 };
 
 /** What a leader starts from: adopted, repaired, and its EPOCH_START committed (P5). */
@@ -85,6 +89,7 @@ export class Driver {
   readonly #seals: Seals;
   readonly #projections: Projections;
   readonly #expiries: Expiries;
+  readonly #snapshotter: Snapshotter;
   readonly tail = new Tail();
   #queue: Waiting[] = [];
   /** Answers by the LSN they depend on, ascending. */
@@ -109,6 +114,9 @@ export class Driver {
     this.#seals = new Seals(args.crypto);
     this.#projections = new Projections({ ...args, ...args.leadership });
     this.#expiries = expiriesOf(state);
+    this.#snapshotter = new Snapshotter({
+      ...args, take: args.snapshotElsewhere, bytes: args.leadership.recovered.replayedBytes,
+    });
     this.#timers.push(
       args.clock.every(250, () => this.#expire()),
       args.clock.every(200, () => this.#ring()),
@@ -274,6 +282,7 @@ export class Driver {
       assert(batch !== undefined, 'a batch was there');
       for (const message of batch.messages) this.tail.add(message, batch.entry.lsn);
       this.#args.publisher.publish(batch.events);
+      this.#snapshotter.note(batch.entry.payload.length);
       rang ||= batch.sends;
     }
     this.#answer();
@@ -384,6 +393,7 @@ export class Driver {
     setLog.stop();
     await setLog.flushCommit();
     await this.#projections.finish();
+    await this.#snapshotter.finish({ ...this.#leadership.recovered, sum: this.#batcher.prev });
     this.abandon();
   }
 

@@ -10,7 +10,12 @@ import { decodeState } from './snapshot.ts';
 import { SetState } from './state.ts';
 
 /** A state, and the checksum of the entry that it stands at: the next one must chain to it. */
-export type Recovered = { readonly state: SetState; sum: Uint8Array };
+export type Recovered = {
+  readonly state: SetState;
+  sum: Uint8Array;
+  /** Payload bytes replayed since the snapshot. */
+  replayedBytes: number;
+};
 
 const READ_BYTES = 4 * 1_048_576;
 
@@ -31,6 +36,7 @@ export function applyEntry(recovered: Recovered, entry: Entry): void {
   state.lsn = entry.lsn;
   state.ts = entry.ts;
   recovered.sum = entry.sum;
+  recovered.replayedBytes += entry.payload.length;
   const { money } = entry;
   const same =
     money.walletsCents === state.walletsCents && money.packetsCents === state.packetsCents &&
@@ -80,8 +86,8 @@ export async function recover(args: {
   const snapshot = await args.store.readSnapshot();
   const recovered: Recovered =
     snapshot === null || snapshot.lsn > args.commitLsn
-      ? { state: new SetState(args.setId), sum: ZERO_SUM }
-      : decodeState({ ...snapshot, setId: args.setId });
+      ? { state: new SetState(args.setId), sum: ZERO_SUM, replayedBytes: 0 }
+      : { ...decodeState({ ...snapshot, setId: args.setId }), replayedBytes: 0 };
   const { state } = recovered;
   const from = { after: lsn(state.lsn), prev: recovered.sum };
   for await (const entry of readVerified({ ...args, ...from })) {

@@ -16,11 +16,10 @@ const UNREAD_MAX = 100;
 export class MessageLog {
   readonly groupId: string;
   summary: GroupSummary;
-  /** Where reading began: the line "new" is drawn behind this seq. */
   outgoing: Outgoing[] = [];
   members: readonly string[] = [];
-  /** null until the newest page was read. */
   isLoading = false;
+  /** Has the newest page been read? */
   isLoaded = false;
   #messages: Message[] = [];
   readonly #packets = new Set<string>();
@@ -98,6 +97,10 @@ export function packetIdOf(message: Message): string | null {
   return typeof packetId === 'string' ? packetId : null;
 }
 
+function textOf(value: unknown, fallback: string): string {
+  return typeof value === 'string' ? value : fallback;
+}
+
 /** A message in one line, for the list of groups. */
 export function previewOf(message: Message, me: string): string {
   const who = message.sender === me ? 'You' : message.sender;
@@ -105,7 +108,7 @@ export function previewOf(message: Message, me: string): string {
     case 'text':
       return `${who}: ${message.body}`;
     case 'red_packet':
-      return `${who}: 🧧 ${String(bodyOf(message)['greeting'] ?? 'red packet')}`;
+      return `${who}: 🧧 ${textOf(bodyOf(message)['greeting'], 'red packet')}`;
     case 'system':
       return systemText(message, me);
     default:
@@ -116,7 +119,7 @@ export function previewOf(message: Message, me: string): string {
 /** What a system message says, in words. */
 export function systemText(message: Message, me: string): string {
   const { event, userId, inviter } = bodyOf(message);
-  const who = userId === me ? 'You' : String(userId ?? message.sender);
+  const who = userId === me ? 'You' : textOf(userId, message.sender);
   const isInvited = typeof inviter === 'string' && inviter !== userId;
   switch (event) {
     case 'founded':

@@ -1,9 +1,15 @@
-import { useEffect, useReducer } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 /** Something that views look at and that says when it has changed; many changes, one redraw. */
 export class Store {
   readonly #listeners = new Set<() => void>();
   #isDue = false;
+  /** Grows with every change. */
+  #version = 0;
+
+  get version(): number {
+    return this.#version;
+  }
 
   subscribe(run: () => void): () => void {
     this.#listeners.add(run);
@@ -11,6 +17,7 @@ export class Store {
   }
 
   changed(): void {
+    this.#version += 1;
     if (this.#isDue) return;
     this.#isDue = true;
     queueMicrotask(() => {
@@ -22,6 +29,11 @@ export class Store {
 
 /** Draws the component again whenever the store changes. */
 export function useStore(store: Store): void {
-  const [, redraw] = useReducer((count: number, _: void) => count + 1, 0);
-  useEffect(() => store.subscribe(() => redraw()), [store]);
+  const [, setVersion] = useState(store.version);
+  useEffect(() => {
+    const look = (): void => setVersion(store.version);
+    // It may have changed between the drawing and now.
+    look();
+    return store.subscribe(look);
+  }, [store]);
 }

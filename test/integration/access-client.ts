@@ -113,7 +113,13 @@ export async function stage(options: Partial<AccessOptions> = {}): Promise<Stage
     complaints.push(`${event} ${JSON.stringify(fields)}`);
   };
   const server = await startAccess({
-    port: 0, host: '127.0.0.1', router: world, cache, metrics, random, tokens,
+    port: 0,
+    host: '127.0.0.1',
+    router: world,
+    cache,
+    metrics,
+    random,
+    tokens,
     clock: new SystemClock(),
     log: { info: () => {}, warn: complain, error: complain },
     devTokens: { lifetimeMs: 60_000 },
@@ -130,7 +136,12 @@ export async function stage(options: Partial<AccessOptions> = {}): Promise<Stage
     return client;
   };
   return {
-    world, cache, metrics, complaints, server, connect,
+    world,
+    cache,
+    metrics,
+    complaints,
+    server,
+    connect,
     http: `http://127.0.0.1:${server.port}`,
     async as(userId, resume) {
       const client = await connect();
@@ -146,7 +157,13 @@ export async function stage(options: Partial<AccessOptions> = {}): Promise<Stage
 }
 
 type ErrorBody = { code: ErrorCode; message: string; retryable: boolean; retryAfterMs: number };
-export type Answer = { id: number | null; ok: boolean; d?: unknown; error?: ErrorBody; level?: string };
+export type Answer = {
+  id: number | null;
+  ok: boolean;
+  d?: unknown;
+  error?: ErrorBody;
+  level?: string;
+};
 type Event = { ev: EventName; d: unknown };
 
 /** Node's own WebSocket. Every frame that arrives is held to the schemas. */

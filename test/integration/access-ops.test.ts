@@ -436,7 +436,10 @@ describe('packet', () => {
     const groupId = await groupOf(alice);
     const d = packetIn(groupId);
     s.world.next.set('packet.send', 'unknown');
-    expect(await alice.refused('packet.send', d)).toMatchObject({ code: 'unknown', retryable: true });
+    expect(await alice.refused('packet.send', d)).toMatchObject({
+      code: 'unknown',
+      retryable: true,
+    });
     expect((await alice.ok('packet.send', d)).status).toBe('live');
   });
 });

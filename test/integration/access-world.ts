@@ -294,8 +294,16 @@ export class World implements Router {
     const { definition: d, claims } = this.packets.get(packetId)!;
     const { sender, kind, count, greeting } = d;
     return {
-      packetId: String(packetId), groupId: String(d.groupId), phase, sender, kind, count, greeting,
-      taken: claims.length, at: String(AT), expiresAt: String(AT + d.lifetimeMs),
+      packetId: String(packetId),
+      groupId: String(d.groupId),
+      phase,
+      sender,
+      kind,
+      count,
+      greeting,
+      taken: claims.length,
+      at: String(AT),
+      expiresAt: String(AT + d.lifetimeMs),
       seedHash: Buffer.alloc(32, 1),
       seed: phase === 'drained' ? Buffer.alloc(32, 2) : Buffer.alloc(0),
     };
@@ -362,7 +370,10 @@ export class World implements Router {
         group.members.has(ask.groupHints?.user as UserId),
       );
       const hints = mine.map(({ groupId, name }) => ({
-        groupId: String(groupId), version: '1', present: true, name,
+        groupId: String(groupId),
+        version: '1',
+        present: true,
+        name,
       }));
       return { groupHints: { hints } };
     }
@@ -389,17 +400,28 @@ export class World implements Router {
     const member = group?.members.get(user);
     const w = new Writer();
     const grant: Grant = {
-      groupId, role: 'member', rights: 1, groupLsn: lsn(1), issuedAt: timeMs(AT),
+      groupId,
+      role: 'member',
+      rights: 1,
+      groupLsn: lsn(1),
+      issuedAt: timeMs(AT),
       mac: new Uint8Array(16),
     };
     if (member !== undefined) writeGrant(w, grant);
     const last = group?.messages.length ?? 0;
     return {
-      groupId: String(groupId), member: member !== undefined, name: group?.name ?? '',
-      role: member === undefined ? '' : 'member', grant: Buffer.from(w.finish()),
-      lastSeq: String(last), readSeq: String(member?.readSeq ?? 0),
-      joinedSeq: String(member?.joinedSeq ?? 0), unread: 0,
-      memberCount: group?.members.size ?? 0, version: String(group?.version ?? 0), firstSeq: '1',
+      groupId: String(groupId),
+      member: member !== undefined,
+      name: group?.name ?? '',
+      role: member === undefined ? '' : 'member',
+      grant: Buffer.from(w.finish()),
+      lastSeq: String(last),
+      readSeq: String(member?.readSeq ?? 0),
+      joinedSeq: String(member?.joinedSeq ?? 0),
+      unread: 0,
+      memberCount: group?.members.size ?? 0,
+      version: String(group?.version ?? 0),
+      firstSeq: '1',
     };
   }
 
@@ -422,13 +444,21 @@ export class World implements Router {
       return { history: { messages, lastSeq: String(group.messages.length) } };
     }
     const members = [...group.members].map(([member, { readSeq }]) => ({
-      user: member, role: 'member', joinedAt: String(AT), readSeq: String(readSeq),
+      user: member,
+      role: 'member',
+      joinedAt: String(AT),
+      readSeq: String(readSeq),
     }));
     const { name, owner } = group;
     return {
       group: {
-        groupId: String(groupId), name, owner, history: 'all', members,
-        lastSeq: String(group.messages.length), createdAt: String(AT),
+        groupId: String(groupId),
+        name,
+        owner,
+        history: 'all',
+        members,
+        lastSeq: String(group.messages.length),
+        createdAt: String(AT),
       },
     };
   }
@@ -439,7 +469,10 @@ export class World implements Router {
     const packet = this.packets.get(id);
     if (packet === undefined) return 'packet_not_found';
     const claims = packet.claims.map((c) => ({
-      user: c.user, order: c.order, amountCents: String(c.amountCents), at: String(c.at),
+      user: c.user,
+      order: c.order,
+      amountCents: String(c.amountCents),
+      at: String(c.at),
     }));
     if (ask.claims) return { claims: { claims, best: claims[0] ?? null } };
     const mine = claims.find((claim) => claim.user === user) ?? null;
@@ -448,10 +481,19 @@ export class World implements Router {
     const total = (packet.definition.totalCents - packet.restCents).toString();
     return {
       packet: {
-        ...event, phase: packet.phase, strategy, timing, createdAt: String(AT),
-        expiresAt: String(AT + lifetimeMs), endedAt: '0', totalCents: String(totalCents),
-        amountsShown: (grant?.length ?? 0) > 0 && mine !== null, takenCents: total,
-        refundedCents: '0', mine, best: claims[0] ?? null,
+        ...event,
+        phase: packet.phase,
+        strategy,
+        timing,
+        createdAt: String(AT),
+        expiresAt: String(AT + lifetimeMs),
+        endedAt: '0',
+        totalCents: String(totalCents),
+        amountsShown: (grant?.length ?? 0) > 0 && mine !== null,
+        takenCents: total,
+        refundedCents: '0',
+        mine,
+        best: claims[0] ?? null,
       },
     };
   }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { retryOf, STATUSES } from '../../lib/core/status.ts';
@@ -10,12 +10,13 @@ import { OP_NAMES } from '../../access/schema.ts';
 
 const FILE = join(import.meta.dirname, '../../docs/PROTOCOL.md');
 
-test('docs/PROTOCOL.md is what the schemas say', async () => {
-  await expect(renderProtocol()).toMatchFileSnapshot(FILE);
+test('docs/PROTOCOL.md is what the schemas say', () => {
+  if (process.env['WRITE_DOCS'] === '1') writeFileSync(FILE, renderProtocol());
+  expect(readFileSync(FILE, 'utf8')).toBe(renderProtocol());
 });
 
 test('the document names every op, code and field that ends in a unit', () => {
-  const text = readFileSync(FILE, 'utf8');
+  const text = renderProtocol();
   for (const op of OP_NAMES) expect(text).toContain(`### \`${op}\``);
   for (const code of Object.keys(ERRORS)) expect(text).toContain(`| \`${code}\` |`);
   expect(text).toContain('| `totalCents` | whole number |');

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ChatModel } from '../model.ts';
-import { saveGroup, saveUser, savedGroup, savedUser, takeInvite } from '../session.ts';
+import { saveGroup, saveUser, savedGroup, savedUser, takeInvite } from '../tab.ts';
 import { explain } from '../words.ts';
 import { Chat } from './chat.tsx';
 import { SignIn } from './sign-in.tsx';

@@ -7,9 +7,12 @@ function tintOf(name: string): number {
   return hash % TINTS;
 }
 
+const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
 /** The first letter, or the first whole character of any script. */
 function initialOf(name: string): string {
-  return ([...name.trim()][0] ?? '?').toUpperCase();
+  const [first] = segmenter.segment(name.trim());
+  return (first?.segment ?? '?').toUpperCase();
 }
 
 export function Avatar(props: { readonly name: string; readonly class?: string }) {

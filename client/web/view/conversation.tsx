@@ -77,7 +77,7 @@ function Scroller(props: {
 }) {
   const { model, log, onOpen } = props;
   const box = useRef<HTMLDivElement>(null);
-  const place = useRef({ atBottom: true, height: 0, top: 0, first: 0 });
+  const place = useRef({ atBottom: true, height: 0, top: 0, first: 0, outgoing: 0 });
   const [hasNews, setNews] = useState(false);
   const first = log.messages[0]?.seq ?? 0;
   const end = `${log.last?.seq ?? 0}/${log.outgoing.length}/${log.isLoaded}`;
@@ -88,10 +88,10 @@ function Scroller(props: {
     if (element === null) return;
     const before = place.current;
     const grew = element.scrollHeight - before.height;
-    if (before.atBottom) element.scrollTop = element.scrollHeight;
+    const isSending = log.outgoing.length > before.outgoing;
+    if (before.atBottom || isSending) element.scrollTop = element.scrollHeight;
     else if (first < before.first) element.scrollTop = before.top + grew;
-    else if (log.last?.sender === model.me) element.scrollTop = element.scrollHeight;
-    else setNews(grew > 0);
+    else if (grew > 0) setNews(true);
     remember();
   }, [end, first, packets]);
 
@@ -100,7 +100,7 @@ function Scroller(props: {
     if (element === null) return;
     const { scrollTop: top, scrollHeight: height, clientHeight } = element;
     const atBottom = height - top - clientHeight < NEAR_BOTTOM_PX;
-    place.current = { atBottom, height, top, first };
+    place.current = { atBottom, height, top, first, outgoing: log.outgoing.length };
     if (atBottom) setNews(false);
   }
 

@@ -13,7 +13,8 @@ export function Header(props: { readonly model: ChatModel }) {
       <span class="brand">
         <Envelope class="envelope envelope-small" />
         <span class="brand-name">
-          Hongbao <span lang="zh">红包</span>
+          <span class="brand-latin">Hongbao </span>
+          <span lang="zh">红包</span>
         </span>
       </span>
       <span

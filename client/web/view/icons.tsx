@@ -39,7 +39,7 @@ export const CloseIcon = () => (
 );
 export const InviteIcon = () => (
   <Icon>
-    <path d="M15 19c0-3-2.500-5-5.500-5S4 16 4 19M9.500 11a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM18 8v6M15 11h6" />
+    <path d="M15 19c0-3-2.5-5-5.5-5S4 16 4 19M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM18 8v6M15 11h6" />
   </Icon>
 );
 export const LeaveIcon = () => (
@@ -50,7 +50,7 @@ export const LeaveIcon = () => (
 export const ShieldIcon = () => (
   <Icon>
     <path d="M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6z" />
-    <path d="M9 12l2.200 2.200L15.500 10" />
+    <path d="M9 12l2.2 2.200L15.5 10" />
   </Icon>
 );
 
@@ -74,7 +74,7 @@ export function Envelope(props: { readonly class?: string; readonly isOpen?: boo
           <circle class="envelope-coin" cx="20" cy="23" r="6.5" />
           <path
             class="envelope-mark"
-            d="M16.500 20.800h7M16.500 24h7M18.400 20.800v5.200M21.600 20.800v5.200"
+            d="M16.5 20.800h7M16.5 24h7M18.4 20.800v5.200M21.6 20.800v5.2"
           />
         </>
       )}

@@ -13,6 +13,8 @@ export function Modal(props: {
 }) {
   const { label, onClose, children } = props;
   const ref = useRef<HTMLDialogElement>(null);
+  /** A text selected inside and let go outside is a click on the dialog too: not meant to close. */
+  const wasPressedBeside = useRef(false);
   useEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
@@ -27,8 +29,15 @@ export function Modal(props: {
         event.preventDefault();
         onClose();
       }}
+      onClose={() => {
+        // A second Escape closes it whatever we say. Our own closing comes after the unmount.
+        if (ref.current !== null) onClose();
+      }}
+      onPointerDown={(event) => {
+        wasPressedBeside.current = event.target === ref.current;
+      }}
       onClick={(event) => {
-        if (event.target === ref.current) onClose();
+        if (event.target === ref.current && wasPressedBeside.current) onClose();
       }}
     >
       {children}

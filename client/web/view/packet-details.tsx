@@ -137,7 +137,8 @@ function summaryOf(card: PacketCard): string {
   const { totalCents, takenCents, refundedCents, createdAt, endedAt, phase } = details;
   const money = `${formatCents(takenCents ?? 0)} of ${formatCents(totalCents)}`;
   if (phase === 'drained' && endedAt !== null) {
-    return `All ${count} opened in ${durationText(endedAt - createdAt)}, ${formatCents(totalCents)}`;
+    const time = durationText(endedAt - createdAt);
+    return `${count === 1 ? 'Opened' : `All ${count} opened`} in ${time}, ${formatCents(totalCents)}`;
   }
   if (phase === 'refunded') {
     return `${opened}, ${money}; ${formatCents(refundedCents ?? 0)} went back`;

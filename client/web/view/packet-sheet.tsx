@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { utf8Length } from '../../../lib/core/bytes.ts';
 import { LIMITS } from '../../../lib/core/limits.ts';
 import type { ChatModel } from '../model.ts';
@@ -60,6 +60,13 @@ export function PacketSheet(props: {
   const [failure, setFailure] = useState<{ text: string; isUncertain: boolean } | null>(null);
   const [isBusy, setBusy] = useState(false);
   const clientId = useRef('');
+  const isOpen = useRef(true);
+  useEffect(
+    () => () => {
+      isOpen.current = false;
+    },
+    [],
+  );
   const checked = check(draft, model.balance?.balanceCents ?? 0);
   // Perhaps it was sent. Another amount would be another packet: only the same one may follow.
   const isLocked = isBusy || failure?.isUncertain === true;
@@ -91,6 +98,8 @@ export function PacketSheet(props: {
       if (status === 'arriving') model.say('Your red packet is on its way to the group.');
       onClose();
     } catch (error) {
+      // Closed while it was being sent: what became of the money is said all the same.
+      if (!isOpen.current) model.say(explain(error));
       setFailure({ text: explain(error), isUncertain: isUncertain(error) });
       setBusy(false);
     }

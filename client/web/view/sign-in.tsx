@@ -25,9 +25,7 @@ export function SignIn(props: {
         }}
       >
         <div class="sign-in-hero" aria-hidden="true">
-          <span class="lantern lantern-left" />
           <Envelope class="envelope envelope-hero" />
-          <span class="lantern lantern-right" />
         </div>
         <h1>
           Hongbao <span lang="zh">红包</span>

@@ -1,0 +1,231 @@
+/** What the browser tests drive: the real embedded process as a child, and people with pages. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** A start may build the page first. */
+const READY_MS = 30_000;
+/** Nothing in a page takes this long while its server is there. */
+const ACTION_MS = 8_000;
+
+export type App = {
+  readonly url: string;
+  readonly port: number;
+  /** All that the process wrote to standard error so far. */
+  log(): string;
+  /** SIGKILL; resolves when the process is gone. May be called twice. */
+  kill(): Promise<void>;
+};
+
+/**
+ * Starts a whole Hongbao as `./hongbao start` does. Port 0: any free one. Rejects with what the
+ * process said when it ends or stays silent.
+ */
+export async function startApp(options: {
+  readonly dataDir: string;
+  readonly port: number;
+}): Promise<App> {
+  const { dataDir, port } = options;
+  const flags = ['--port', String(port), '--data', dataDir];
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', join(ROOT, 'ops/main.ts'), 'start', ...flags],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  // A run that is broken off must leave no server behind.
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await gone;
+    process.off('exit', reap);
+  };
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  try {
+    const url = await readyUrl(child, gone);
+    return { url, port: Number(new URL(url).port), log: () => errors, kill };
+  } catch (error) {
+    await kill();
+    throw new Error(`Hongbao did not start: ${errors}`, { cause: error });
+  }
+}
+
+async function readyUrl(child: ChildProcess, gone: Promise<void>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const ready = new Promise<string>((resolve, reject) => {
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      const url = /^Hongbao is ready: (http:\S+)$/m.exec(output)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS} ms`)), READY_MS);
+    void gone.then(() => reject(new Error(`ended with ${child.exitCode ?? child.signalCode}`)));
+  });
+  try {
+    return await ready;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The cents in `¥1,234.50`, exactly. Throws for anything else. */
+export function centsIn(text: string | null): number {
+  const match = /^¥(\d{1,3}(?:,\d{3})*)\.(\d\d)$/.exec(text ?? '');
+  if (match === null) throw new Error(`'${text}' is no amount`);
+  return Number(match[1]!.replaceAll(',', '')) * 100 + Number(match[2]);
+}
+
+export type ShownClaim = {
+  readonly user: string | null;
+  readonly cents: number;
+  readonly isBest: boolean;
+};
+
+/** Somebody in a browser of their own. Whatever a page complains about is kept in `complaints`. */
+export class Person {
+  readonly name: string;
+  readonly context: BrowserContext;
+  readonly complaints: string[] = [];
+  #page: Page | null = null;
+
+  private constructor(name: string, context: BrowserContext) {
+    this.name = name;
+    this.context = context;
+  }
+
+  static async create(args: {
+    readonly browser: Browser;
+    readonly name: string;
+    readonly options?: BrowserContextOptions;
+  }): Promise<Person> {
+    const locale = { locale: 'en-GB', timezoneId: 'Asia/Shanghai' };
+    const context = await args.browser.newContext({ ...locale, ...args.options });
+    context.setDefaultTimeout(ACTION_MS);
+    await context.addInitScript(`addEventListener('securitypolicyviolation', (event) =>
+      console.error('violated ' + event.violatedDirective + ' ' + event.blockedURI))`);
+    return new Person(args.name, context);
+  }
+
+  get page(): Page {
+    if (this.#page === null) throw new Error(`${this.name} has no page`);
+    return this.#page;
+  }
+
+  /** The element or elements with this `data-testid`. */
+  at(testId: string): Locator {
+    return this.page.getByTestId(testId);
+  }
+
+  /** Opens a page; complaints of an earlier one are kept. */
+  async visit(url: string): Promise<void> {
+    const page = await this.context.newPage();
+    const complain = (what: string): void => void this.complaints.push(`${this.name}: ${what}`);
+    page.on('console', (message) => {
+      if (['error', 'warning', 'assert'].includes(message.type())) complain(message.text());
+    });
+    page.on('pageerror', (error) => complain(`uncaught ${error.message}`));
+    page.on('crash', () => complain('the page crashed'));
+    page.on('dialog', (dialog) => {
+      complain(`dialog ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    this.#page = page;
+    await page.goto(url);
+  }
+
+  async signIn(url: string): Promise<void> {
+    await this.visit(url);
+    await this.at('signin-name').fill(this.name);
+    await this.at('signin-go').click();
+    await this.at('balance').waitFor();
+  }
+
+  /** Resolves with the invitation link. */
+  async createGroup(name: string): Promise<string> {
+    await this.at('new-group').click();
+    await this.at('group-name').fill(name);
+    await this.at('group-create').click();
+    return this.at('invite-link').inputValue();
+  }
+
+  async say(text: string): Promise<void> {
+    await this.at('message-input').fill(text);
+    await this.at('message-send').click();
+  }
+
+  /** Waits until a confirmed message says exactly this, once. */
+  async sees(text: string): Promise<void> {
+    await this.#sent(text).waitFor();
+  }
+
+  /** `amount` as a person types it. */
+  async sendPacket(packet: {
+    readonly amount: string;
+    readonly count: number;
+    readonly greeting: string;
+  }): Promise<void> {
+    await this.at('packet-new').click();
+    await this.at('packet-amount').fill(packet.amount);
+    await this.at('packet-count').fill(String(packet.count));
+    await this.at('packet-greeting').fill(packet.greeting);
+    await this.at('packet-send').click();
+    await this.bubble(packet.greeting).waitFor();
+  }
+
+  /** The packet with this greeting, in the conversation. */
+  bubble(greeting: string): Locator {
+    return this.at('packet-bubble').filter({ has: this.page.getByText(greeting, { exact: true }) });
+  }
+
+  /** Opens a packet as people do and leaves its sheet open; resolves with what it said, cents. */
+  async open(greeting: string): Promise<number> {
+    await this.bubble(greeting).click();
+    await this.at('packet-open').click();
+    return this.won();
+  }
+
+  async won(): Promise<number> {
+    return centsIn((await this.at('packet-amount-won').textContent({ timeout: ACTION_MS }))?.trim() ?? null);
+  }
+
+  /** Who got what, as the open sheet shows it, newest first. */
+  async claims(): Promise<ShownClaim[]> {
+    const rows = await this.at('packet-claim-row').all();
+    return Promise.all(
+      rows.map(async (row) => ({
+        user: await row.getAttribute('data-user'),
+        cents: centsIn(await row.locator('.claim-amount').textContent()),
+        isBest: (await row.getByTestId('packet-best').count()) === 1,
+      })),
+    );
+  }
+
+  async closeSheet(): Promise<void> {
+    await this.at('packet-close').click();
+    await this.at('packet-close').waitFor({ state: 'detached' });
+  }
+
+  /** What the wallet shows, cents. */
+  async balance(): Promise<number> {
+    return centsIn(await this.at('balance').textContent());
+  }
+
+  async isConnected(): Promise<boolean> {
+    return (await this.at('connection').getAttribute('data-state')) === 'connected';
+  }
+
+  #sent(text: string): Locator {
+    const bubble = this.page.locator('.bubble').getByText(text, { exact: true });
+    return this.page.locator('[data-testid=message][data-state=sent]').filter({ has: bubble });
+  }
+}
