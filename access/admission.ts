@@ -1,5 +1,8 @@
 import { assert } from '../lib/core/assert.ts';
 
+/** Fractions of tokens are floats: a wait that is over must not miss by a rounding. */
+const EPSILON = 1e-6;
+
 /**
  * A token bucket: `perSecond` on average, `burst` at once (design 10). Pure: the caller brings the
  * monotonic time, so nothing ticks while nobody asks.
@@ -23,10 +26,10 @@ export class Bucket {
     const passed = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;
     this.#tokens = Math.min(this.#burst, this.#tokens + passed * this.#perMs);
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
+    if (this.#tokens >= 1 - EPSILON) {
+      this.#tokens = Math.max(0, this.#tokens - 1);
       return 0;
     }
-    return Math.ceil((1 - this.#tokens) / this.#perMs);
+    return Math.ceil((1 - this.#tokens) / this.#perMs - EPSILON);
   }
 }

@@ -2,7 +2,7 @@ import { unreachable } from '../lib/core/assert.ts';
 import type { Door, Handler, Reply } from './door.ts';
 import type { Failure } from './errors.ts';
 import { fail, failureFrame } from './errors.ts';
-import type { Request } from './frames.ts';
+import type { BadRequest, Request } from './frames.ts';
 import { parseFrame } from './frames.ts';
 import type { AccessMetrics } from './metrics.ts';
 import {
@@ -75,7 +75,7 @@ export class Dispatch {
   receive(session: Session, text: string): void {
     const startMs = this.#door.clock.monotonicMs();
     if (session.state.phase === 'closing') return;
-    const request = parseFrame(text);
+    const request = this.#parse(text);
     const asked = { id: request.id, op: request.op ?? NO_OP, startMs };
     const waitMs = session.admit(startMs);
     if (waitMs > 0) {
@@ -86,12 +86,21 @@ export class Dispatch {
     if (!(work instanceof Promise)) return this.#answer(session, asked, work);
     this.#inFlight += 1;
     void work
-      .catch((error: unknown) => this.#crashed(asked, error))
+      .catch((error: unknown) => this.#crashed(asked.op, error))
       .then((reply) => {
         this.#answer(session, asked, reply);
         this.#inFlight -= 1;
         if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
       });
+  }
+
+  /** The library calls us from C++: what is thrown there ends the process. */
+  #parse(text: string): Request | BadRequest {
+    try {
+      return parseFrame(text);
+    } catch (error) {
+      return { ...this.#crashed(NO_OP, error), id: null, op: null };
+    }
   }
 
   /** A frame that is refused without being read. */
@@ -130,9 +139,9 @@ export class Dispatch {
   }
 
   /** A bug of ours: said once in the log, with the op and without the client's data. */
-  #crashed(asked: Asked, error: unknown): Failure {
+  #crashed(op: string, error: unknown): Failure {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#door.log.error('access.handler_failed', { op: asked.op, error: text });
+    this.#door.log.error('access.handler_failed', { op, error: text });
     return fail('internal');
   }
 

@@ -154,14 +154,16 @@ export class Grants {
   #entryOf(groupId: Id, m: Membership__Output): GroupEntry | null {
     if (!m.member) return null;
     try {
-      const grant = readGrant(new Reader(m.grant));
+      // A copy: a slice would keep the whole message of the Set in memory.
+      const grantBytes = new Uint8Array(m.grant);
+      const grant = readGrant(new Reader(grantBytes));
       if (grant === null) return null;
       return {
         groupId,
         name: m.name,
         role: grant.role,
         grant,
-        grantBytes: m.grant,
+        grantBytes,
         loadedAtMs: this.#clock.monotonicMs(),
         version: Number(m.version),
         lastSeq: Number(m.lastSeq),

@@ -19,7 +19,7 @@ export function inviteText(invite: Invite): string {
 export function parseInvite(text: string): Invite | null {
   if (!/^[A-Za-z0-9_-]+$/.test(text)) return null;
   try {
-    const r = new Reader(Buffer.from(text, 'base64url'));
+    const r = new Reader(new Uint8Array(Buffer.from(text, 'base64url')));
     const groupId = asId(r.big());
     const inviter = readUser(r);
     const expiresAt = timeMs(r.u64());

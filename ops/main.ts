@@ -23,6 +23,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verb/test.ts'),
   },
   {
+    name: 'bench',
+    summary: 'measure, and say under which conditions',
+    load: () => import('./verb/bench.ts'),
+  },
+  {
     name: 'fairness',
     summary: 'deal one packet many times and show what every position gets',
     load: () => import('./verb/fairness.ts'),

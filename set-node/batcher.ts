@@ -28,6 +28,8 @@ export type Stamp = {
 export type Batch = {
   readonly entry: Entry;
   readonly events: Routed[];
+  /** The newest state of packets that somebody opened and that go on: told now and then. */
+  readonly progress: ReadonlyMap<Id, Routed>;
   readonly messages: Message[];
   readonly sends: boolean;
 };
@@ -104,12 +106,13 @@ export class Batcher {
     state.lsn = entry.lsn;
     state.ts = ts;
     this.#prev = entry.sum;
+    const progress = new Map<Id, Routed>();
     for (const packetId of this.#progress) {
       const packet = state.packets.get(packetId);
       if (packet === undefined || packet.end !== null) continue;
-      this.#events.push(packetEvent({ packet, phase: 'progress', lsn: entry.lsn, ts }));
+      progress.set(packetId, packetEvent({ packet, phase: 'progress', lsn: entry.lsn, ts }));
     }
-    const batch = { entry, events: this.#events, messages: this.#messages, sends: this.#sends };
+    const batch = { entry, events: this.#events, progress, messages: this.#messages, sends: this.#sends };
     this.#payload.reset();
     this.#opCount = 0;
     this.#events = [];

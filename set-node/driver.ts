@@ -26,6 +26,7 @@ import { expiriesOf } from './expiries.ts';
 import { Seals } from './findings.ts';
 import { lookUp, needsLookup } from './lookups.ts';
 import { Projections } from './projections.ts';
+import type { Routed } from './events.ts';
 import type { Publisher } from './publisher.ts';
 import type { Recovered } from './replay.ts';
 import type { SetLog } from './set-log.ts';
@@ -75,6 +76,8 @@ type Waiting = {
 type Pending = { readonly sink: ReplySink; readonly tag: number; readonly lsn: number; readonly outcome: Uint8Array };
 
 const INFLIGHT_MAX = 2;
+/** 500 opens of one packet are a handful of events, not 500 (feature 8). */
+const PROGRESS_MS = 100;
 const SILENT: ReplySink = { reply: () => undefined };
 
 /**
@@ -95,6 +98,8 @@ export class Driver {
   /** Answers by the LSN they depend on, ascending. */
   #pending: Pending[] = [];
   #batches: Batch[] = [];
+  /** Committed progress that nodes have not been told of yet. */
+  #progress = new Map<Id, Routed>();
   #pumpQueued = false;
   #stopped = false;
   #waitUs = 0;
@@ -120,6 +125,7 @@ export class Driver {
     this.#timers.push(
       args.clock.every(250, () => this.#expire()),
       args.clock.every(200, () => this.#ring()),
+      args.clock.every(PROGRESS_MS, () => this.#tellProgress()),
       args.clock.every(1_000, () => this.#evict()),
     );
   }
@@ -282,6 +288,10 @@ export class Driver {
       assert(batch !== undefined, 'a batch was there');
       for (const message of batch.messages) this.tail.add(message, batch.entry.lsn);
       this.#args.publisher.publish(batch.events);
+      for (const { event } of batch.events) {
+        if (event.packet) this.#progress.delete(BigInt(String(event.packet.packetId)) as Id);
+      }
+      for (const [packetId, routed] of batch.progress) this.#progress.set(packetId, routed);
       this.#snapshotter.note(batch.entry.payload.length);
       rang ||= batch.sends;
     }
@@ -289,6 +299,13 @@ export class Driver {
     if (rang) this.#ring();
     this.#projections.wake();
     if (this.#queue.length > 0) this.#wake();
+  }
+
+  #tellProgress(): void {
+    if (this.#progress.size === 0) return;
+    const progress = [...this.#progress.values()];
+    this.#progress = new Map();
+    this.#args.publisher.publish(progress);
   }
 
   #answer(): void {

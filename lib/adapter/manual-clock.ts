@@ -18,7 +18,7 @@ export class ManualClock implements Clock {
   #monotonicMs = 0;
   #order = 0;
   readonly #timers = new Set<Waiting>();
-  readonly #soon = new SoonQueue(() => queueMicrotask(() => this.#soon.drain()));
+  readonly #soon = new SoonQueue(() => setImmediate(() => this.#soon.drain()));
 
   constructor(startMs: number = START_MS) {
     this.#wallOffsetMs = startMs;

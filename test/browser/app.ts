@@ -2,7 +2,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type {
+  Browser,
+  BrowserContext,
+  BrowserContextOptions,
+  Locator,
+  Page,
+} from 'playwright-core';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** A start may build the page first. */
@@ -126,6 +132,12 @@ export class Person {
     return this.page.getByTestId(testId);
   }
 
+  /** Drops the complaints that fit: they were to be expected. */
+  forgive(pattern: RegExp): void {
+    const rest = this.complaints.filter((what) => !pattern.test(what));
+    this.complaints.splice(0, Infinity, ...rest);
+  }
+
   /** Opens a page; complaints of an earlier one are kept. */
   async visit(url: string): Promise<void> {
     const page = await this.context.newPage();
@@ -165,7 +177,8 @@ export class Person {
 
   /** Waits until a confirmed message says exactly this, once. */
   async sees(text: string): Promise<void> {
-    await this.#sent(text).waitFor();
+    const sent = this.page.locator('[data-testid=message][data-state=sent]');
+    await sent.getByText(text, { exact: true }).waitFor();
   }
 
   /** `amount` as a person types it. */
@@ -194,8 +207,9 @@ export class Person {
     return this.won();
   }
 
+  /** The large amount on the open sheet, cents. */
   async won(): Promise<number> {
-    return centsIn((await this.at('packet-amount-won').textContent({ timeout: ACTION_MS }))?.trim() ?? null);
+    return centsIn(await this.at('packet-amount-won').textContent());
   }
 
   /** Who got what, as the open sheet shows it, newest first. */
@@ -222,10 +236,5 @@ export class Person {
 
   async isConnected(): Promise<boolean> {
     return (await this.at('connection').getAttribute('data-state')) === 'connected';
-  }
-
-  #sent(text: string): Locator {
-    const bubble = this.page.locator('.bubble').getByText(text, { exact: true });
-    return this.page.locator('[data-testid=message][data-state=sent]').filter({ has: bubble });
   }
 }

@@ -6,7 +6,7 @@ import { runRules } from './rule.ts';
 export interface BusWorld {
   readonly bus: Bus;
   /** Until what was published has been delivered. */
-  settle(): Promise<void>;
+  readonly settle: () => Promise<void>;
   dispose(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { runRules } from './rule.ts';
 
 export interface CacheWorld {
   readonly cache: Cache;
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
   dispose(): Promise<void>;
 }
 

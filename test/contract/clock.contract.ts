@@ -7,7 +7,7 @@ import { runRules } from './rule.ts';
 export interface ClockWorld {
   readonly clock: Clock;
   /** Lets at least `ms` pass, and what is due run. */
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
   dispose(): Promise<void>;
 }
 

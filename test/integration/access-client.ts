@@ -173,6 +173,7 @@ export class Client {
   readonly events: Event[] = [];
   readonly unasked: Answer[] = [];
   hello: Output<'hello'> | null = null;
+  isClosed = false;
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, { op: string; resolve: (answer: Answer) => void }>();
   readonly #watchers = new Set<() => void>();
@@ -186,7 +187,11 @@ export class Client {
       socket.addEventListener('error', () => reject(new Error('the socket did not open')));
     });
     this.closed = new Promise((resolve) => {
-      socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }));
+      socket.addEventListener('close', ({ code, reason }) => {
+        this.isClosed = true;
+        for (const watch of this.#watchers) watch();
+        resolve({ code, reason });
+      });
     });
     socket.addEventListener('message', ({ data }) => this.#receive(String(data)));
   }

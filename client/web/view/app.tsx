@@ -21,13 +21,20 @@ export function App() {
       setModel(null);
       setError(reason);
     };
+    const patience = setTimeout(
+      () => setError('The server does not answer yet. Still trying…'),
+      3_000,
+    );
     try {
       await next.start();
     } catch {
       // `onEnd` has said why.
       setBusy(false);
       return;
+    } finally {
+      clearTimeout(patience);
     }
+    setError(null);
     saveUser(userId);
     setBusy(false);
     setModel(next);
