@@ -65,5 +65,5 @@ export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
     'packet_not_due',
   ],
   'packet.get': ['packet_not_found', ...GRANTED],
-  'packet.claims': ['packet_not_found', ...GRANTED],
+  'packet.claims': ['packet_not_found', ...GRANTED, 'not_allowed'],
 };

@@ -1,10 +1,10 @@
 import { asId } from '../lib/core/ids.ts';
 import type { SetId } from '../lib/core/units.ts';
-import type { PacketAnswer__Output } from '../proto/gen/hongbao/PacketAnswer.ts';
 import type { Door, Found, Handler } from './door.ts';
 import { ownerOf, query } from './door.ts';
 import type { Failure } from './errors.ts';
 import { fail } from './errors.ts';
+import { isBare } from './packet-memo.ts';
 import type { Person } from './people.ts';
 import { claimOf, claimOrNull, packetOf } from './render.ts';
 
@@ -28,7 +28,7 @@ export const packetClaims: Handler<'packet.claims'> = async (door, person, input
   return { ok: true, d };
 };
 
-type Seen = {
+export type Seen = {
   readonly ok: true;
   readonly set: SetId;
   readonly packet: Found<'packet'>;
@@ -39,7 +39,7 @@ type Seen = {
  * The packet as this person may see it: members of its group, its sender, and whoever opened it
  * before leaving. What of it is shown is the owner's decision, by the grant that we send.
  */
-async function look(door: Door, person: Person, packetId: string): Promise<Seen | Failure> {
+export async function look(door: Door, person: Person, packetId: string): Promise<Seen | Failure> {
   const set = ownerOf(door, asId(BigInt(packetId)));
   if (set === null) return fail('packet_not_found');
   const askWith = (grant: Uint8Array): Promise<Found<'packet'> | Failure> =>
@@ -57,12 +57,13 @@ async function look(door: Door, person: Person, packetId: string): Promise<Seen 
   const packet = await askWith(grant);
   if (!packet.ok) return packet;
   door.packets.learn(packet.answer);
-  if (entry === null && !tookPart(packet.answer, person)) {
-    return fail(standing.kind === 'unavailable' ? 'set_unavailable' : 'not_a_member');
-  }
-  return { ok: true, set, packet, grant };
+  return isBare(packet.answer) ? fail(BARE[standing.kind]) : { ok: true, set, packet, grant };
 }
 
-function tookPart(packet: PacketAnswer__Output, person: Person): boolean {
-  return packet.sender === person.user || packet.mine !== null;
-}
+/** Why the owner tells no more. */
+const BARE = {
+  stranger: 'not_a_member',
+  unavailable: 'set_unavailable',
+  // The grant was not good enough, most likely too old.
+  member: 'grant_expired',
+} as const;

@@ -14,6 +14,7 @@ import type { Failure } from './errors.ts';
 import { fail, failOf } from './errors.ts';
 import type { Standing } from './grants.ts';
 import { proposeId } from './ops-group.ts';
+import { look } from './ops-packet-view.ts';
 import type { PacketFacts } from './packet-memo.ts';
 import type { Person } from './people.ts';
 import type { Input, Output } from './schema.ts';
@@ -32,12 +33,12 @@ export const packetSend: Handler<'packet.send'> = async (door, person, input) =>
   const packetId = await proposeId(door, person, input.clientId);
   if (packetId === null) return fail('set_unavailable');
   const definition = { ...shape, packetId };
-  const done = await command(door, person.home, {
-    type: 'packet.send',
-    commandId,
-    definition,
-    grant,
-  });
+  const sending = { type: 'packet.send', commandId, definition } as const;
+  let done = await command(door, person.home, { ...sending, grant });
+  if (!done.ok && done.code === 'grant_expired') {
+    const renewed = grantOf(await door.grants.ask(person, shape.groupId));
+    done = await command(door, person.home, { ...sending, grant: renewed });
+  }
   if (!done.ok) return done;
   const sent = done.success.packetId;
   // Another id than ours is that of the first try: its live event may be long past.
@@ -98,23 +99,21 @@ async function waitUntilLive(
   args: { packetId: Id; isRetry: boolean },
 ): Promise<string | null> {
   const key = String(args.packetId);
-  const known = (): string | null => door.packets.get(key)?.seedHash ?? null;
+  const known = (): string | null => door.packets.get(key)?.shown?.seedHash ?? null;
   if (known() !== null) return known();
   if (!args.isRetry && (await door.waiters.wait(packetEventKey(key), door.limits.arriveWaitMs))) {
     return known();
   }
   // No event: it was long ago, or lost on the way. The owner knows.
   const found = await findPacket(door, person, args.packetId);
-  return found.ok ? found.facts.seedHash : null;
+  return found.ok ? (found.facts.shown?.seedHash ?? null) : null;
 }
 
 type FoundFacts = { readonly ok: true; readonly facts: PacketFacts };
 
-/** What is needed to route an open: from memory, else from the owner (who hides the amounts). */
+/** What is needed to route an open, from the owner, who tells no more to whom brings no grant. */
 async function findPacket(door: Door, person: Person, packetId: Id): Promise<FoundFacts | Failure> {
   const id = String(packetId);
-  const facts = door.packets.get(id);
-  if (facts !== undefined) return { ok: true, facts };
   const set = ownerOf(door, packetId);
   if (set === null) return fail('packet_not_found');
   const packet = { user: person.user, packetId: id, grant: new Uint8Array() };
@@ -123,9 +122,15 @@ async function findPacket(door: Door, person: Person, packetId: Id): Promise<Fou
 }
 
 export const packetGrab: Handler<'packet.grab'> = async (door, person, input) => {
-  const found = await findPacket(door, person, asId(BigInt(input.packetId)));
-  if (!found.ok) return found;
-  return { ok: true, d: await door.gate.grab(person, found.facts) };
+  const { packetId } = input;
+  let facts = door.packets.get(packetId);
+  if (facts?.shown == null) {
+    // The length of the line is counted in shares: the owner tells members how many there are.
+    const seen = await look(door, person, packetId);
+    facts = door.packets.get(packetId);
+    if (facts === undefined) return seen.ok ? fail('internal') : seen;
+  }
+  return { ok: true, d: await door.gate.grab(person, facts) };
 };
 
 export const packetOpen: Handler<'packet.open'> = async (door, person, input) => {

@@ -11,8 +11,8 @@ export type PacketPhase = 'live' | 'drained' | 'expired';
 export type PacketFacts = {
   readonly packetId: Id;
   readonly groupId: Id;
-  readonly count: number;
-  readonly seedHash: string;
+  /** null while all that is known is the group: the owner tells no more to strangers. */
+  readonly shown: { readonly count: number; readonly seedHash: string } | null;
   /** Only the owner's word ends a packet; `live` may be late. */
   readonly phase: PacketPhase;
 };
@@ -31,17 +31,18 @@ export class PacketMemo {
 
   learn(packet: PacketEvent__Output | PacketAnswer__Output): PacketFacts {
     const known = this.#packets.get(packet.packetId);
+    const shown = isBare(packet) ? null : { count: packet.count, seedHash: toHex(packet.seedHash) };
     const phase = phaseOf(packet.phase);
     // Events and answers come by different ways: an ended packet never lives again.
-    if (known !== undefined && (known.phase !== 'live' || phase === 'live')) return known;
+    const ended = known !== undefined && known.phase !== 'live';
     const facts = {
       packetId: asId(BigInt(packet.packetId)),
       groupId: asId(BigInt(packet.groupId)),
-      count: packet.count,
-      seedHash: toHex(packet.seedHash),
-      phase,
+      shown: shown ?? known?.shown ?? null,
+      phase: ended ? known.phase : phase,
     };
-    this.#packets.set(packet.packetId, facts);
+    const isNews = known?.phase !== facts.phase || known.shown === null;
+    if (isNews) this.#packets.set(packet.packetId, facts);
     return facts;
   }
 
@@ -50,6 +51,11 @@ export class PacketMemo {
     const known = this.#packets.get(packetId);
     if (known?.phase === 'live') this.#packets.set(packetId, { ...known, phase });
   }
+}
+
+/** The owner's answer to somebody who brought no grant: enough to find the group. */
+export function isBare(packet: PacketEvent__Output | PacketAnswer__Output): boolean {
+  return packet.phase === '';
 }
 
 function phaseOf(word: string): PacketPhase {

@@ -241,7 +241,7 @@ function typeOf(field: Json): string {
   const other = nullable(field);
   if (other !== undefined) return `${typeOf(other)} or null`;
   if (field.enum !== undefined) return field.enum.map((word) => `\`${String(word)}\``).join(', ');
-  if (field.const !== undefined) return `\`${String(field.const)}\``;
+  if (field.const !== undefined) return `\`${JSON.stringify(field.const)}\``;
   if (field.type === 'array') return `list of ${typeOf(field.items ?? {})}`;
   if (field.type === 'integer') return `whole number${bounds(field.minimum, field.maximum)}`;
   if (field.type === 'string') return `text${bounds(field.minLength, field.maxLength)}`;

@@ -4,5 +4,6 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   // Inlined files and polyfills would need a weaker content security policy.
   build: { target: 'es2023', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  // The same page whatever NODE_ENV says: development mode would write this machine's paths into it.
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact', development: false } },
 });

@@ -1,6 +1,8 @@
-/** What the browser tests drive: the real embedded process as a child, and people with pages. */
+/** What the pages of the browser tests talk to: the real embedded process, as a child. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type {
   Browser,
@@ -13,8 +15,6 @@ import type {
 const ROOT = join(import.meta.dirname, '../..');
 /** A start may build the page first. */
 const READY_MS = 30_000;
-/** Nothing in a page takes this long while its server is there. */
-const ACTION_MS = 8_000;
 
 export type App = {
   readonly url: string;
@@ -84,157 +84,48 @@ async function readyUrl(child: ChildProcess, gone: Promise<void>): Promise<strin
   }
 }
 
-/** The cents in `¥1,234.50`, exactly. Throws for anything else. */
-export function centsIn(text: string | null): number {
-  const match = /^¥(\d{1,3}(?:,\d{3})*)\.(\d\d)$/.exec(text ?? '');
-  if (match === null) throw new Error(`'${text}' is no amount`);
-  return Number(match[1]!.replaceAll(',', '')) * 100 + Number(match[2]);
-}
-
-export type ShownClaim = {
-  readonly user: string | null;
-  readonly cents: number;
-  readonly isBest: boolean;
+export type Line = {
+  readonly url: string;
+  /** Breaks every connection that goes through it; new ones are let through. */
+  cut(): void;
+  close(): Promise<void>;
 };
 
-/** Somebody in a browser of their own. Whatever a page complains about is kept in `complaints`. */
-export class Person {
-  readonly name: string;
-  readonly context: BrowserContext;
-  readonly complaints: string[] = [];
-  #page: Page | null = null;
-
-  private constructor(name: string, context: BrowserContext) {
-    this.name = name;
-    this.context = context;
-  }
-
-  static async create(args: {
-    readonly browser: Browser;
-    readonly name: string;
-    readonly options?: BrowserContextOptions;
-  }): Promise<Person> {
-    const locale = { locale: 'en-GB', timezoneId: 'Asia/Shanghai' };
-    const context = await args.browser.newContext({ ...locale, ...args.options });
-    context.setDefaultTimeout(ACTION_MS);
-    await context.addInitScript(`addEventListener('securitypolicyviolation', (event) =>
-      console.error('violated ' + event.violatedDirective + ' ' + event.blockedURI))`);
-    return new Person(args.name, context);
-  }
-
-  get page(): Page {
-    if (this.#page === null) throw new Error(`${this.name} has no page`);
-    return this.#page;
-  }
-
-  /** The element or elements with this `data-testid`. */
-  at(testId: string): Locator {
-    return this.page.getByTestId(testId);
-  }
-
-  /** Drops the complaints that fit: they were to be expected. */
-  forgive(pattern: RegExp): void {
-    const rest = this.complaints.filter((what) => !pattern.test(what));
-    this.complaints.splice(0, Infinity, ...rest);
-  }
-
-  /** Opens a page; complaints of an earlier one are kept. */
-  async visit(url: string): Promise<void> {
-    const page = await this.context.newPage();
-    const complain = (what: string): void => void this.complaints.push(`${this.name}: ${what}`);
-    page.on('console', (message) => {
-      if (['error', 'warning', 'assert'].includes(message.type())) complain(message.text());
-    });
-    page.on('pageerror', (error) => complain(`uncaught ${error.message}`));
-    page.on('crash', () => complain('the page crashed'));
-    page.on('dialog', (dialog) => {
-      complain(`dialog ${dialog.message()}`);
-      void dialog.dismiss();
-    });
-    this.#page = page;
-    await page.goto(url);
-  }
-
-  async signIn(url: string): Promise<void> {
-    await this.visit(url);
-    await this.at('signin-name').fill(this.name);
-    await this.at('signin-go').click();
-    await this.at('balance').waitFor();
-  }
-
-  /** Resolves with the invitation link. */
-  async createGroup(name: string): Promise<string> {
-    await this.at('new-group').click();
-    await this.at('group-name').fill(name);
-    await this.at('group-create').click();
-    return this.at('invite-link').inputValue();
-  }
-
-  async say(text: string): Promise<void> {
-    await this.at('message-input').fill(text);
-    await this.at('message-send').click();
-  }
-
-  /** Waits until a confirmed message says exactly this, once. */
-  async sees(text: string): Promise<void> {
-    const sent = this.page.locator('[data-testid=message][data-state=sent]');
-    await sent.getByText(text, { exact: true }).waitFor();
-  }
-
-  /** `amount` as a person types it. */
-  async sendPacket(packet: {
-    readonly amount: string;
-    readonly count: number;
-    readonly greeting: string;
-  }): Promise<void> {
-    await this.at('packet-new').click();
-    await this.at('packet-amount').fill(packet.amount);
-    await this.at('packet-count').fill(String(packet.count));
-    await this.at('packet-greeting').fill(packet.greeting);
-    await this.at('packet-send').click();
-    await this.bubble(packet.greeting).waitFor();
-  }
-
-  /** The packet with this greeting, in the conversation. */
-  bubble(greeting: string): Locator {
-    return this.at('packet-bubble').filter({ has: this.page.getByText(greeting, { exact: true }) });
-  }
-
-  /** Opens a packet as people do and leaves its sheet open; resolves with what it said, cents. */
-  async open(greeting: string): Promise<number> {
-    await this.bubble(greeting).click();
-    await this.at('packet-open').click();
-    return this.won();
-  }
-
-  /** The large amount on the open sheet, cents. */
-  async won(): Promise<number> {
-    return centsIn(await this.at('packet-amount-won').textContent());
-  }
-
-  /** Who got what, as the open sheet shows it, newest first. */
-  async claims(): Promise<ShownClaim[]> {
-    const rows = await this.at('packet-claim-row').all();
-    return Promise.all(
-      rows.map(async (row) => ({
-        user: await row.getAttribute('data-user'),
-        cents: centsIn(await row.locator('.claim-amount').textContent()),
-        isBest: (await row.getByTestId('packet-best').count()) === 1,
-      })),
-    );
-  }
-
-  async closeSheet(): Promise<void> {
-    await this.at('packet-close').click();
-    await this.at('packet-close').waitFor({ state: 'detached' });
-  }
-
-  /** What the wallet shows, cents. */
-  async balance(): Promise<number> {
-    return centsIn(await this.at('balance').textContent());
-  }
-
-  async isConnected(): Promise<boolean> {
-    return (await this.at('connection').getAttribute('data-state')) === 'connected';
-  }
+/**
+ * A network line to the app that can break. Chromium's own "offline" only silences open WebSockets,
+ * which a page notices at its next heartbeat, many seconds later.
+ */
+export async function openLine(appPort: number): Promise<Line> {
+  const ends = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(appPort, '127.0.0.1');
+    for (const [end, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(end);
+      end.on('error', () => end.destroy());
+      end.on('close', () => {
+        ends.delete(end);
+        other.destroy();
+      });
+      end.pipe(other);
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const cut = (): void => {
+    for (const end of ends) end.destroy();
+  };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut,
+    close: () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cut();
+      return closed;
+    },
+  };
 }

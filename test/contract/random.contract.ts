@@ -24,7 +24,7 @@ export const RANDOM_RULES: readonly Rule<RandomWorld>[] = [
     id: 'RA1b',
     says: 'every value of a byte appears about equally often',
     check: async ({ random }) => {
-      const counts = new Array<number>(256).fill(0);
+      const counts = Array.from({ length: 256 }, () => 0);
       for (const byte of random.bytes(256 * 1_000)) counts[byte] = (counts[byte] ?? 0) + 1;
       // 1,000 each; six standard deviations are 190.
       expect(Math.min(...counts)).toBeGreaterThan(810);

@@ -88,8 +88,7 @@ describe('session', () => {
   test('a Set that is away costs its groups their details, not the hello', async () => {
     const alice = await s.as('alice');
     const groupId = await groupOf(alice);
-    const { homeOf } = s.world;
-    const home = homeOf.call(s.world, 'alice' as UserId);
+    const home = s.world.homeOf('alice' as UserId);
     const owner = setOfId(idOf(groupId));
     if (owner === home) s.world.next.set('query.membership', 'set_unavailable');
     else s.world.down.add(owner);
@@ -353,7 +352,12 @@ describe('packet', () => {
     const groupId = await groupOf(alice, bob);
     s.world.eventsLost = true;
     const { packetId } = await alice.ok('packet.send', packetIn(groupId));
+    // All that this node learns for a stranger is the group; then a member asks for the rest.
     expect((await eve.refused('packet.open', { packetId })).code).toBe('not_a_member');
+    expect((await eve.ok('packet.grab', { packetId })).status).toBe('go');
+    expect((await eve.refused('packet.get', { packetId })).code).toBe('not_a_member');
+    s.cache.lines.set(`line:${packetId}`, new Set(['v', 'w', 'x', 'y']));
+    expect((await bob.ok('packet.grab', { packetId })).status).toBe('wait');
     expect((await bob.ok('packet.open', { packetId })).status).toBe('opened');
     for (const op of ['packet.open', 'packet.grab', 'packet.get', 'packet.claims'] as const) {
       expect((await bob.refused(op, { packetId: '5' })).code).toBe('packet_not_found');
@@ -383,6 +387,13 @@ describe('packet', () => {
     expect(s.world.queries).toBe(asked + 1);
   });
 
+  test('the same for a packet that is sent', async () => {
+    const alice = await s.as('alice');
+    const groupId = await groupOf(alice);
+    s.world.next.set('packet.send', 'grant_expired');
+    expect((await alice.ok('packet.send', packetIn(groupId))).status).toBe('live');
+  });
+
   test('an expired packet', async () => {
     const alice = await s.as('alice');
     const groupId = await groupOf(alice);
@@ -398,6 +409,7 @@ describe('packet', () => {
     const { packetId } = await alice.ok('packet.send', packetIn(groupId));
     const before = await bob.ok('packet.get', { packetId });
     expect(before).toMatchObject({ phase: 'live', totalCents: null, mine: null, seed: null });
+    expect((await bob.refused('packet.claims', { packetId })).code).toBe('not_allowed');
     await bob.ok('packet.open', { packetId });
     const after = await bob.ok('packet.get', { packetId });
     expect(after).toMatchObject({ totalCents: 1_000, mine: { amountCents: 500 } });

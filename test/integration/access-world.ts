@@ -474,10 +474,26 @@ export class World implements Router {
       amountCents: String(c.amountCents),
       at: String(c.at),
     }));
+    const isParty =
+      packet.definition.sender === user || packet.claims.some((claim) => claim.user === user);
+    const isMember = (grant?.length ?? 0) > 0;
+    if (ask.claims && !isParty) return isMember ? 'not_allowed' : 'not_a_member';
     if (ask.claims) return { claims: { claims, best: claims[0] ?? null } };
     const mine = claims.find((claim) => claim.user === user) ?? null;
     const { strategy, timing, totalCents, lifetimeMs } = packet.definition;
     const event = this.packetOutput(id, packet.phase);
+    if (!isParty && !isMember) {
+      // As a real Set: enough to find the group, and nothing of the packet.
+      const none = { strategy: '', timing: '', count: 0, taken: 0, greeting: '', phase: '' };
+      const zeros = { createdAt: '0', expiresAt: '0', endedAt: '0', totalCents: '0' };
+      const more = { takenCents: '0', refundedCents: '0', mine: null, best: null };
+      const { packetId: sameId, groupId, sender, kind } = event;
+      const bare = { packetId: sameId, groupId, sender, kind, amountsShown: false };
+      const nothing = Buffer.alloc(0);
+      return {
+        packet: { ...bare, ...none, ...zeros, ...more, seedHash: nothing, seed: nothing },
+      };
+    }
     const total = (packet.definition.totalCents - packet.restCents).toString();
     return {
       packet: {
@@ -489,7 +505,7 @@ export class World implements Router {
         expiresAt: String(AT + lifetimeMs),
         endedAt: '0',
         totalCents: String(totalCents),
-        amountsShown: (grant?.length ?? 0) > 0 && mine !== null,
+        amountsShown: isParty,
         takenCents: total,
         refundedCents: '0',
         mine,

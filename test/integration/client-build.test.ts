@@ -41,6 +41,12 @@ test('the entry loads its own files only, and has no code or style in it', async
   expect(html).not.toMatch(/<style|style=|\son[a-z]+=|<script[^>]*>[^<]/);
 });
 
+test('the page is the same wherever it is built: no paths, no development mode', async () => {
+  const files = await textsOf(dist, /\.(html|js|css|svg)$/);
+  const root = join(import.meta.dirname, '../..');
+  expect(files.filter(({ text }) => text.includes(root) || text.includes('jsxDEV'))).toEqual([]);
+});
+
 test('what people write becomes text nodes: the sources never make HTML', async () => {
   const files = (await textsOf(SOURCES, /\.(tsx?|html)$/)).filter(
     ({ name }) => !name.startsWith(dist),

@@ -102,7 +102,12 @@ test('PacketMemo: an ended packet never lives again', () => {
     seedHash: Buffer.from([1]),
     seed: Buffer.alloc(0),
   };
-  expect(memo.learn(event)).toMatchObject({ packetId: 9n, groupId: 7n, count: 3, phase: 'live' });
+  expect(memo.learn(event)).toMatchObject({
+    packetId: 9n,
+    groupId: 7n,
+    phase: 'live',
+    shown: { count: 3, seedHash: '01' },
+  });
   expect(memo.learn({ ...event, phase: 'drained' }).phase).toBe('drained');
   expect(memo.learn({ ...event, phase: 'progress' }).phase).toBe('drained');
   memo.learn({ ...event, packetId: '10' });
@@ -110,6 +115,12 @@ test('PacketMemo: an ended packet never lives again', () => {
   expect(memo.get('10')?.phase).toBe('expired');
   expect(memo.learn({ ...event, packetId: '11', phase: 'refunded' }).phase).toBe('expired');
   expect(memo.get('9')).toBeUndefined();
+  // What the owner tells a stranger, and then what it tells a member.
+  const bare = { ...event, packetId: '12', phase: '', count: 0 };
+  expect(memo.learn(bare)).toMatchObject({ groupId: 7n, shown: null, phase: 'live' });
+  expect(memo.learn({ ...event, packetId: '12' }).shown?.count).toBe(3);
+  expect(memo.learn(bare).shown?.count).toBe(3);
+  expect(memo.get('12')?.shown?.count).toBe(3);
 });
 
 test('a page is cut at its bytes, from the end that was asked for', () => {
