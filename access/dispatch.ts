@@ -25,7 +25,7 @@ import type { Session } from './sessions.ts';
 type PersonOp = Exclude<OpName, 'hello'>;
 
 /** Every op that a person may ask once the session is live. */
-export const HANDLERS: { readonly [Op in PersonOp]: Handler<Op> } = {
+const HANDLERS: { readonly [Op in PersonOp]: Handler<Op> } = {
   ping,
   'wallet.get': walletGet,
   'wallet.history': walletHistory,

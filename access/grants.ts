@@ -12,6 +12,9 @@ import type { GroupEntry, Person } from './people.ts';
 import { groupTopic } from './sessions.ts';
 import type { Topics } from './topics.ts';
 
+/** What the event of a leaving may take from the group's Set to here. */
+const LEFT_EVENT_MS = 500;
+
 /** What is known of a person's membership now. */
 export type Standing =
   | { readonly kind: 'member'; readonly entry: GroupEntry }
@@ -140,10 +143,23 @@ export class Grants {
     for (const session of person.sessions) session.subscribe(groupTopic(key));
   }
 
+  /**
+   * The person left with this member version. The person's other sockets hear of it by the group's
+   * event, which ends the subscription; when it does not come, this does.
+   */
+  leaving(person: Person, groupId: Id, version: number): void {
+    person.left.set(String(groupId), version);
+    this.#clock.after(LEFT_EVENT_MS, () => this.drop(person, groupId, version));
+  }
+
   /** No member any more: no grant, no events. `version` is the member version of the leaving. */
   drop(person: Person, groupId: Id, version?: number): void {
     const key = String(groupId);
-    if (version !== undefined) person.left.set(key, version);
+    if (version !== undefined) {
+      // Joined again in the meantime.
+      if ((person.groups.get(key)?.version ?? 0) > version) return;
+      person.left.set(key, version);
+    }
     person.groups.delete(key);
     person.pending.delete(key);
     person.expected.delete(key);

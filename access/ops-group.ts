@@ -108,7 +108,7 @@ export async function loadSummaries(door: Door, person: Person): Promise<Summary
   return summaries;
 }
 
-export function summaryOf(door: Door, entry: GroupEntry): Summary {
+function summaryOf(door: Door, entry: GroupEntry): Summary {
   const groupId = String(entry.groupId);
   return {
     groupId,
@@ -163,6 +163,6 @@ export const groupLeave: Handler<'group.leave'> = async (door, person, input) =>
   if (set === null) return fail('group_not_found');
   const done = await command(door, set, { type: 'group.leave', user: person.user, groupId });
   if (!done.ok) return done;
-  door.grants.drop(person, groupId, done.success.version);
+  door.grants.leaving(person, groupId, done.success.version);
   return { ok: true, d: { mark: done.mark } };
 };

@@ -124,7 +124,7 @@ async function findPacket(door: Door, person: Person, packetId: Id): Promise<Fou
 export const packetGrab: Handler<'packet.grab'> = async (door, person, input) => {
   const { packetId } = input;
   let facts = door.packets.get(packetId);
-  if (facts?.shown == null) {
+  if (facts === undefined || facts.shown === null) {
     // The length of the line is counted in shares: the owner tells members how many there are.
     const seen = await look(door, person, packetId);
     facts = door.packets.get(packetId);

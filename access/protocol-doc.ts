@@ -1,10 +1,9 @@
-import { z } from 'zod';
 import { LIMITS } from '../lib/core/limits.ts';
 import { CLOSE, ERRORS } from './errors.ts';
 import type { ErrorCode, Retry } from './errors.ts';
 import { COMMON_ERRORS, OP_ERRORS } from './op-errors.ts';
-import type { OpName } from './schema.ts';
-import { EVENTS, INPUTS, OP_NAMES, OUTPUTS } from './schema.ts';
+import type { OpName, Schema } from './schema.ts';
+import { EVENTS, INPUTS, OP_NAMES, OUTPUTS, jsonSchemaOf } from './schema.ts';
 
 /** What each op is for, in a line. */
 const PURPOSE: Readonly<Record<OpName, string>> = {
@@ -204,8 +203,8 @@ type Json = {
   readonly additionalProperties?: Json | boolean;
 };
 
-function fieldTable(schema: z.ZodType, io: 'input' | 'output'): string[] {
-  const rows = rowsOf(z.toJSONSchema(schema, { io }) as Json, '');
+function fieldTable(schema: Schema, io: 'input' | 'output'): string[] {
+  const rows = rowsOf(jsonSchemaOf(schema, io) as Json, '');
   if (rows.length === 0) return ['nothing'];
   return ['| field | type | |', '|---|---|---|', ...rows];
 }

@@ -273,3 +273,10 @@ export const FRAME = z.strictObject({
   d: z.unknown().optional(),
   traceparent: z.string().max(64).optional(),
 });
+
+export type Schema = z.ZodType;
+
+/** The same as JSON schema, for the documentation. */
+export function jsonSchemaOf(schema: Schema, io: 'input' | 'output'): unknown {
+  return z.toJSONSchema(schema, { io });
+}

@@ -28,6 +28,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verb/bench.ts'),
   },
   {
+    name: 'prove',
+    summary: 'run a proof against the real thing and write down what it found',
+    load: () => import('./verb/prove.ts'),
+  },
+  {
     name: 'fairness',
     summary: 'deal one packet many times and show what every position gets',
     load: () => import('./verb/fairness.ts'),

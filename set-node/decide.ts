@@ -24,12 +24,8 @@ import { countsAt } from './groups.ts';
 import type { Packet, SetState } from './state.ts';
 
 type Of<Type extends Command['type']> = Extract<Command, { type: Type }>;
-type Args<Type extends Command['type']> = {
-  state: SetState;
-  command: Of<Type>;
-  found: Findings;
-  world: World;
-};
+/** What every room decides by. */
+type At = { readonly state: SetState; readonly found: Findings; readonly world: World };
 
 const EMPTY = new Uint8Array(0);
 
@@ -58,25 +54,25 @@ export function decide(args: {
       return done({ outcome });
     }
     case 'wallet.open':
-      return openWallet({ ...args, command });
+      return openWallet(args, command);
     case 'packet.send':
-      return sendPacket({ ...args, command });
+      return sendPacket(args, command);
     case 'packet.open':
-      return openPacket({ ...args, command });
+      return openPacket(args, command);
     case 'packet.expire':
-      return expirePacket({ ...args, command });
+      return expirePacket(args, command);
     case 'group.create':
-      return createGroup({ ...args, command });
+      return createGroup(args, command);
     case 'group.join':
-      return joinGroup({ ...args, command });
+      return joinGroup(args, command);
     case 'group.leave':
-      return leaveGroup({ ...args, command });
+      return leaveGroup(args, command);
     case 'message.send':
-      return sendMessage({ ...args, command });
+      return sendMessage(args, command);
     case 'message.read':
-      return readMessages({ ...args, command });
+      return readMessages(args, command);
     case 'transfer.ack':
-      return finishTransfers({ ...args, command });
+      return finishTransfers(args, command);
     default:
       return unreachable(command);
   }
@@ -122,7 +118,7 @@ function answerAgain(args: { state: SetState; command: Command; found: Findings;
   return state.answers.size >= LIMITS.answersMax ? refuse(command.type, 'overloaded') : null;
 }
 
-function openWallet({ state, command }: Args<'wallet.open'>): Decision {
+function openWallet({ state }: At, command: Of<'wallet.open'>): Decision {
   const { type, user, welcomeCents } = command;
   if (!state.ownsSlot(slotOf(user))) return refused(command, 'moved');
   const person = state.people.get(user);
@@ -140,7 +136,7 @@ function openWallet({ state, command }: Args<'wallet.open'>): Decision {
   });
 }
 
-function sendPacket({ state, command, found, world }: Args<'packet.send'>): Decision {
+function sendPacket({ state, found, world }: At, command: Of<'packet.send'>): Decision {
   const { definition } = command;
   const { sender, totalCents, packetId } = definition;
   if (!state.ownsSlot(slotOf(sender))) return refused(command, 'moved');
@@ -183,7 +179,7 @@ function membershipOf(args: {
 }
 
 /** Shape → already opened → membership → phase → share → claim (design 4). */
-function openPacket({ state, command, found, world }: Args<'packet.open'>): Decision {
+function openPacket({ state, found, world }: At, command: Of<'packet.open'>): Decision {
   const { type, packetId, user } = command;
   if (setOfId(packetId) !== state.setId) return refused(command, 'wrong_set');
   const packet = state.packets.get(packetId);
@@ -259,7 +255,7 @@ function drawShare(args: { packet: Packet; order: number; left: number; world: W
   return share;
 }
 
-function expirePacket({ state, command, world }: Args<'packet.expire'>): Decision {
+function expirePacket({ state, world }: At, command: Of<'packet.expire'>): Decision {
   const { type, packetId } = command;
   const packet = state.packets.get(packetId);
   if (packet === undefined) return refused(command, 'packet_not_found');
@@ -282,7 +278,7 @@ function expirePacket({ state, command, world }: Args<'packet.expire'>): Decisio
   });
 }
 
-function createGroup({ state, command }: Args<'group.create'>): Decision {
+function createGroup({ state }: At, command: Of<'group.create'>): Decision {
   const { type, user, groupId, name, history } = command;
   if (!state.ownsSlot(slotOf(user))) return refused(command, 'moved');
   const hints = state.people.get(user)?.hints.size ?? 0;
@@ -294,7 +290,7 @@ function createGroup({ state, command }: Args<'group.create'>): Decision {
   });
 }
 
-function joinGroup({ state, command, found, world }: Args<'group.join'>): Decision {
+function joinGroup({ state, found, world }: At, command: Of<'group.join'>): Decision {
   const { type, user, invite } = command;
   if (setOfId(invite.groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(invite.groupId);
@@ -316,7 +312,7 @@ function joinGroup({ state, command, found, world }: Args<'group.join'>): Decisi
   });
 }
 
-function leaveGroup({ state, command, world }: Args<'group.leave'>): Decision {
+function leaveGroup({ state, world }: At, command: Of<'group.leave'>): Decision {
   const { type, user, groupId } = command;
   if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
@@ -333,7 +329,7 @@ function leaveGroup({ state, command, world }: Args<'group.leave'>): Decision {
   });
 }
 
-function sendMessage({ state, command, world }: Args<'message.send'>): Decision {
+function sendMessage({ state, world }: At, command: Of<'message.send'>): Decision {
   const { type, user, groupId } = command;
   if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
@@ -342,7 +338,7 @@ function sendMessage({ state, command, world }: Args<'message.send'>): Decision 
   return done({ outcome: { type, status: 'ok', seq: group.seq + 1, at: world.ts } });
 }
 
-function readMessages({ state, command }: Args<'message.read'>): Decision {
+function readMessages({ state }: At, command: Of<'message.read'>): Decision {
   const { type, user, groupId } = command;
   if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
@@ -360,7 +356,7 @@ function readMessages({ state, command }: Args<'message.read'>): Decision {
 }
 
 /** Receipts: rows below `upTo` are done; money of a tombstoned one goes back to who sent it. */
-function finishTransfers({ state, command }: Args<'transfer.ack'>): Decision {
+function finishTransfers({ state }: At, command: Of<'transfer.ack'>): Decision {
   const { type, to, lane, upTo } = command;
   if (upTo >= state.outbox.nextNumber(to, lane)) return refused(command, 'bad_argument');
   const { first, transfers } = state.outbox.peek({ to, lane, upTo });

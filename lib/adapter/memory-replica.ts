@@ -18,49 +18,11 @@ import type {
   TakeOverReply,
 } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
-import { MemoryTable } from './memory-table.ts';
+import type { Discarded, Disk, Snapshot, StateRow } from './memory-disk.ts';
+import { MemoryDisk, copyEntry, copySnapshot, newDisk } from './memory-disk.ts';
+import type { MemoryTable } from './memory-table.ts';
 import { sha256 } from './node-crypto.ts';
 import { READ_ENTRIES_MAX, assertEntries, assertOwner, tableOf } from './replica-arguments.ts';
-
-type StateRow = {
-  readonly clusterId: Uint8Array;
-  readonly replicaId: number;
-  readonly incarnation: number;
-  readonly fenceEpoch: Epoch;
-  readonly fenceOwner: Uint8Array;
-  readonly incarnations: readonly number[];
-};
-
-type Discarded = { readonly entry: Entry; readonly by: Epoch };
-type Snapshot = { lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array };
-
-/** What a disk would hold. Its values are replaced, never changed in place, so that copies share them. */
-type Disk = {
-  state: StateRow | null;
-  /** The row below the first entry is there. */
-  anchor: boolean;
-  /** Entry of LSN n at n - 1. */
-  journal: Entry[];
-  discarded: Discarded[];
-  commit: Lsn;
-  projected: Lsn;
-  beat: { epoch: number; n: number };
-  tables: Map<string, MemoryTable>;
-  snapshot: Snapshot | null;
-};
-
-/** A {@link MemoryReplica}'s disk as it was: for restoring old copies. */
-export class MemoryDisk {
-  readonly #disk: Disk;
-
-  constructor(disk: Disk) {
-    this.#disk = copyDisk(disk);
-  }
-
-  take(): Disk {
-    return copyDisk(this.#disk);
-  }
-}
 
 /**
  * One replica in memory, by the letter of replication.md, for tests and the simulator (SPEC section
@@ -77,7 +39,7 @@ export class MemoryReplica implements ReplicaStore {
   constructor(setId: SetId, schema: Schema) {
     this.#setId = setId;
     this.#schema = schema;
-    this.#disk = this.#newDisk();
+    this.#disk = newDisk(this.#schema);
   }
 
   // ---- what a test may do besides
@@ -100,7 +62,7 @@ export class MemoryReplica implements ReplicaStore {
 
   /** The server comes back with a new, empty disk. */
   wipe(): void {
-    this.#disk = this.#newDisk();
+    this.#disk = newDisk(this.#schema);
     this.restart();
   }
 
@@ -380,20 +342,6 @@ export class MemoryReplica implements ReplicaStore {
     return this.#disk;
   }
 
-  #newDisk(): Disk {
-    return {
-      state: null,
-      anchor: false,
-      journal: [],
-      discarded: [],
-      commit: lsn(0),
-      projected: lsn(0),
-      beat: { epoch: 0, n: 0 },
-      tables: new Map(this.#schema.tables.map((table) => [table.name, new MemoryTable(table)])),
-      snapshot: null,
-    };
-  }
-
   #table(name: string): MemoryTable {
     const table = this.#disk.tables.get(name);
     assert(table !== undefined, `there is a projection table ${name}`);
@@ -444,32 +392,4 @@ function holdsFence(state: StateRow, fence: Fence): boolean {
 function mayAdmit(state: StateRow, by: { epoch: Epoch; owner: Uint8Array }): boolean {
   if (state.fenceEpoch !== by.epoch) return state.fenceEpoch < by.epoch;
   return equalBytes(state.fenceOwner, by.owner);
-}
-
-function copyDisk(disk: Disk): Disk {
-  return {
-    ...disk,
-    journal: [...disk.journal],
-    discarded: [...disk.discarded],
-    tables: new Map([...disk.tables].map(([name, table]) => [name, table.copy()])),
-  };
-}
-
-/** Bytes of its own: what a caller does to his afterwards does not reach the disk. */
-function copyEntry(entry: Entry): Entry {
-  return {
-    ...entry,
-    leaderId: new Uint8Array(entry.leaderId),
-    prev: new Uint8Array(entry.prev),
-    sum: new Uint8Array(entry.sum),
-    payload: new Uint8Array(entry.payload),
-  };
-}
-
-function copySnapshot(snapshot: Snapshot): Snapshot {
-  return {
-    lsn: snapshot.lsn,
-    chunks: snapshot.chunks.map((chunk) => new Uint8Array(chunk)),
-    manifest: new Uint8Array(snapshot.manifest),
-  };
 }

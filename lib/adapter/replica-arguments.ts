@@ -6,7 +6,7 @@ import type { ColumnType, Row, Scan, Table, Value } from '../port/replica-store.
 
 const ID_MAX = 2n ** 63n - 1n;
 /** Rows of one scan: bounds the memory of an answer. */
-export const SCAN_ROWS_MAX = 10_000;
+const SCAN_ROWS_MAX = 10_000;
 /** Entries of one read: bounds an answer of empty payloads. */
 export const READ_ENTRIES_MAX = 16_384;
 

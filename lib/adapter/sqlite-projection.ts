@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { SQLOutputValue } from 'node:sqlite';
 import { assert, unreachable } from '../core/assert.ts';
 import { DecodeError } from '../core/bytes.ts';
 import type { Entry } from '../core/journal-entry.ts';
@@ -29,6 +29,7 @@ import {
   tableOf,
 } from './replica-arguments.ts';
 import { tableName } from './sqlite-schema.ts';
+import type { Statements } from './sqlite-statements.ts';
 import { inTransaction } from './sqlite-transaction.ts';
 import { bindable } from './sqlite-value.ts';
 
@@ -46,14 +47,13 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Projection tables of one replica in its SQLite file: fills them from the journal, answers scans. */
 export class SqliteProjection {
-  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
   readonly #set: SetId;
   readonly #schema: Schema;
-  readonly #statements = new Map<string, StatementSync>();
   #chunkBytes = CHUNK_BYTES_START;
 
-  constructor(args: { db: DatabaseSync; set: SetId; schema: Schema }) {
-    this.#db = args.db;
+  constructor(args: { statements: Statements; set: SetId; schema: Schema }) {
+    this.#statements = args.statements;
     this.#set = args.set;
     this.#schema = args.schema;
   }
@@ -64,7 +64,7 @@ export class SqliteProjection {
    */
   projectChunk(to: Lsn, others: boolean): { projected: Lsn; more: boolean } {
     const started = performance.now();
-    const { from, until, size } = inTransaction(this.#db, () => this.#chunk(to));
+    const { from, until, size } = inTransaction(this.#statements.db, () => this.#chunk(to));
     if (size >= this.#chunkBytes) {
       const slower = others ? (performance.now() - started) / CHUNK_TARGET_MS : 0.5;
       const fit = Math.floor(this.#chunkBytes / Math.min(2, Math.max(0.5, slower)));
@@ -74,11 +74,13 @@ export class SqliteProjection {
   }
 
   #chunk(to: number): { from: number; until: number; size: number } {
-    const state = this.#sql(
-      `SELECT p.projected_lsn AS projected, c.commit_lsn AS committed, j.sum AS sum
+    const state = this.#statements
+      .sql(
+        `SELECT p.projected_lsn AS projected, c.commit_lsn AS committed, j.sum AS sum
        FROM projection_state p JOIN commit_point c ON c.set_id = p.set_id
        LEFT JOIN journal j ON j.lsn = p.projected_lsn WHERE p.set_id = ?`,
-    ).get(this.#set);
+      )
+      .get(this.#set);
     const from = Number(state?.['projected']);
     const end = Math.min(to, Number(state?.['committed']));
     if (from >= end) return { from, until: from, size: 0 };
@@ -87,9 +89,9 @@ export class SqliteProjection {
     const { entries, size } = this.#read({ from, end, prev });
     const until = from + entries.length;
     // First this row, under which a second projector would wait (rulings 10).
-    const moved = this.#sql(
-      'UPDATE projection_state SET projected_lsn = ? WHERE set_id = ? AND projected_lsn = ?',
-    ).run(until, this.#set, from);
+    const moved = this.#statements
+      .sql('UPDATE projection_state SET projected_lsn = ? WHERE set_id = ? AND projected_lsn = ?')
+      .run(until, this.#set, from);
     assert(moved.changes === 1, 'the projection moves from where it was');
     this.#apply(this.#changes(entries));
     return { from, until, size };
@@ -100,9 +102,11 @@ export class SqliteProjection {
     const entries: Entry[] = [];
     let { prev } = args;
     let size = 0;
-    const rows = this.#sql(
-      `SELECT ${JOURNAL_COLUMNS.join(', ')} FROM journal WHERE lsn > ? AND lsn <= ? ORDER BY lsn`,
-    ).iterate(args.from, args.end);
+    const rows = this.#statements
+      .sql(
+        `SELECT ${JOURNAL_COLUMNS.join(', ')} FROM journal WHERE lsn > ? AND lsn <= ? ORDER BY lsn`,
+      )
+      .iterate(args.from, args.end);
     for (const row of rows) {
       const entry = fromRow(row);
       if (entry.lsn !== args.from + entries.length + 1) break;
@@ -170,7 +174,7 @@ export class SqliteProjection {
 
   /** One row a statement: in process, a statement of 16 rows took 1.7 times as long a row. */
   #run(key: string, text: () => string, values: Row): void {
-    this.#cached(key, text).run(...values.map(bindable));
+    this.#statements.keyed(key, text).run(...values.map(bindable));
   }
 
   #add(table: Table, change: Extract<Change, { kind: 'add' }>): void {
@@ -206,15 +210,17 @@ export class SqliteProjection {
     const table = tableOf(this.#schema.tables, scan.table);
     assertScan(table, scan);
     const types = Object.values(table.columns);
-    const statement = this.#sql(scanSql(table, scan));
+    const statement = this.#statements.sql(scanSql(table, scan));
     statement.setReturnArrays(true);
     // Ids have 63 bits; without them SQLite's integers come as numbers, which is faster.
     const big = types.includes('id');
     statement.setReadBigInts(big);
     const bounds = [scan.from, scan.to].filter((bound) => bound !== undefined);
-    this.#db.exec('BEGIN');
+    this.#statements.db.exec('BEGIN');
     try {
-      const at = this.#sql('SELECT projected_lsn AS at FROM projection_state').get()?.['at'];
+      const at = this.#statements.sql('SELECT projected_lsn AS at FROM projection_state').get()?.[
+        'at'
+      ];
       const rows = statement.all(
         ...scan.prefix.map(bindable),
         ...bounds.map(bindable),
@@ -222,21 +228,8 @@ export class SqliteProjection {
       ) as unknown as SQLOutputValue[][];
       return { asOfLsn: lsn(Number(at)), rows: rows.map((row) => fromSql(types, row)) };
     } finally {
-      this.#db.exec('COMMIT');
+      this.#statements.db.exec('COMMIT');
     }
-  }
-
-  #sql(text: string): StatementSync {
-    return this.#cached(text, () => text);
-  }
-
-  #cached(key: string, text: () => string): StatementSync {
-    let statement = this.#statements.get(key);
-    if (statement === undefined) {
-      statement = this.#db.prepare(text());
-      this.#statements.set(key, statement);
-    }
-    return statement;
   }
 }
 

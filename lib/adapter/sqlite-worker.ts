@@ -6,12 +6,14 @@ import { AssertionFailed, assert } from '../core/assert.ts';
 import type { Lsn } from '../core/units.ts';
 import { setId } from '../core/units.ts';
 import type { ReplicaStore, Schema } from '../port/replica-store.ts';
+import { SqliteFence } from './sqlite-fence.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
 import { SqliteProjection } from './sqlite-projection.ts';
 import type { Call, Failure, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
 import { makeProjectionTables, migrate } from './sqlite-schema.ts';
 import type { Snapshot } from './sqlite-snapshot.ts';
 import { readSnapshot, snapshotSteps } from './sqlite-snapshot.ts';
-import { SqliteStore } from './sqlite-store.ts';
+import { Statements } from './sqlite-statements.ts';
 import { toStoreError } from './sqlite-transaction.ts';
 
 /** Another process holds the file's lock for one transaction only; longer is a fault. */
@@ -62,8 +64,10 @@ function turn(): Promise<void> {
 
 function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
   const set = setId(setup.setId);
-  const store = new SqliteStore(db, set);
-  const projection = new SqliteProjection({ db, set, schema });
+  const statements = new Statements(db);
+  const fence = new SqliteFence({ statements, set });
+  const journal = new SqliteJournal({ statements, set, fence });
+  const projection = new SqliteProjection({ statements, set, schema });
   let snapshots: Promise<void> = Promise.resolve();
 
   async function project(to: Lsn): Promise<Lsn> {
@@ -73,7 +77,7 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
       const { projected, more } = projection.projectChunk(to, others);
       if (!more) return projected;
       await turn();
-      if (closing) return store.projectedLsn();
+      if (closing) return fence.projectedLsn();
     }
   }
 
@@ -83,21 +87,21 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
   }
 
   return {
-    bootstrap: (args) => store.bootstrap(args),
-    takeOver: (args) => store.takeOver(args),
-    append: (args) => store.append(args),
-    truncate: (args) => store.truncate(args),
-    read: (args) => store.read(args),
-    fenceRow: () => store.fenceRow(),
-    recordIncarnation: (args) => store.recordIncarnation(args),
-    restore: (args) => store.restore(args),
-    admit: (args) => store.admit(args),
-    setCommit: (at) => store.setCommit(at),
-    commitLsn: () => store.commitLsn(),
-    beat: (at) => store.beat(at),
-    readBeat: () => store.readBeat(),
+    bootstrap: (args) => fence.bootstrap(args),
+    takeOver: (args) => fence.takeOver(args),
+    append: (args) => journal.append(args),
+    truncate: (args) => journal.truncate(args),
+    read: (args) => journal.read(args),
+    fenceRow: () => fence.fenceRow(),
+    recordIncarnation: (args) => fence.recordIncarnation(args),
+    restore: (args) => journal.restore(args),
+    admit: (args) => fence.admit(args),
+    setCommit: (at) => fence.setCommit(at),
+    commitLsn: () => fence.commitLsn(),
+    beat: (at) => fence.beat(at),
+    readBeat: () => fence.readBeat(),
     project,
-    projectedLsn: () => store.projectedLsn(),
+    projectedLsn: () => fence.projectedLsn(),
     scan: (query) => projection.scan(query),
     writeSnapshot: (args) => {
       // One after the other: two writers of one LSN must not mix their chunks.

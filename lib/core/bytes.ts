@@ -136,16 +136,31 @@ export class Writer {
   }
 }
 
+// Commands of one stream message share its memory: one view serves them all.
+let viewedBuffer: ArrayBufferLike | null = null;
+let sharedView: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
+
+function viewOf(buffer: ArrayBufferLike): DataView {
+  if (buffer !== viewedBuffer) {
+    viewedBuffer = buffer;
+    sharedView = new DataView(buffer);
+  }
+  return sharedView;
+}
+
 /** Reads what {@link Writer} wrote. Every method throws {@link DecodeError} on bytes that end early or lie. */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** Where `bytes` begins in its memory, which the view is over. */
+  readonly #base: number;
   #at: number;
   readonly #end: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = viewOf(bytes.buffer);
+    this.#base = bytes.byteOffset;
     this.#at = start;
     this.#end = end;
   }
@@ -166,34 +181,33 @@ export class Reader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true);
+    return this.#view.getUint16(this.#base + this.#take(2), true);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return this.#view.getUint32(this.#base + this.#take(4), true);
   }
 
   u64(): number {
-    const at = this.#take(8);
-    const value =
-      this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
+    const at = this.#base + this.#take(8);
+    const value = this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
     if (!Number.isSafeInteger(value)) throw new DecodeError('u64 is not a safe integer');
     return value;
   }
 
   i64(): number {
-    const at = this.#take(8);
+    const at = this.#base + this.#take(8);
     const value = this.#view.getInt32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
     if (!Number.isSafeInteger(value)) throw new DecodeError('i64 is not a safe integer');
     return value;
   }
 
   big(): bigint {
-    return this.#view.getBigUint64(this.#take(8), true);
+    return this.#view.getBigUint64(this.#base + this.#take(8), true);
   }
 
   /** A copy of `size` bytes. */

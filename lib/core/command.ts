@@ -152,10 +152,12 @@ export function writeCommand(w: Writer, c: Command): void {
   }
 }
 
+const scratch = new Writer(1_024);
+
 export function encodeCommand(c: Command): Uint8Array {
-  const w = new Writer(128);
-  writeCommand(w, c);
-  return w.finish();
+  scratch.reset();
+  writeCommand(scratch, c);
+  return scratch.finish();
 }
 
 /** Throws DecodeError on anything that {@link encodeCommand} could not have made. */

@@ -159,10 +159,12 @@ export function writeOutcome(w: Writer, o: Outcome): void {
   }
 }
 
+const scratch = new ByteWriter(256);
+
 export function encodeOutcome(o: Outcome): Uint8Array {
-  const w = new ByteWriter(64);
-  writeOutcome(w, o);
-  return w.finish();
+  scratch.reset();
+  writeOutcome(scratch, o);
+  return scratch.finish();
 }
 
 /** Throws DecodeError. `type` is the type of the command that this answers. */

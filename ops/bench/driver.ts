@@ -3,7 +3,8 @@ import { makeCrypto } from '../../lib/adapter/node-crypto.ts';
 import { SystemClock } from '../../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../../lib/adapter/system-random.ts';
 import type { Command } from '../../lib/core/command.ts';
-import { encodeCommand } from '../../lib/core/command.ts';
+import { decodeCommand, encodeCommand } from '../../lib/core/command.ts';
+import { decodeCommands, encodeCommands } from '../../lib/core/batch.ts';
 import { grantMac } from '../../lib/core/grant.ts';
 import { packId } from '../../lib/core/ids.ts';
 import { cents, epoch, lsn, setId, timeMs } from '../../lib/core/units.ts';
@@ -12,7 +13,6 @@ import { parseUserId } from '../../lib/core/user.ts';
 import { Batcher } from '../../set-node/batcher.ts';
 import type { World } from '../../set-node/context.ts';
 import { NO_FINDINGS } from '../../set-node/context.ts';
-import { decodeCommand } from '../../lib/core/command.ts';
 import { encodeOutcome } from '../../lib/core/outcome.ts';
 import { Seals } from '../../set-node/findings.ts';
 import { SetState } from '../../set-node/state.ts';
@@ -23,9 +23,11 @@ const MEMBERS = 500;
 const PACKETS = 1_000;
 const SHARES = 100;
 const BATCH = 256;
+/** Commands of one stream message. */
+const PER_MESSAGE = 100;
 
 /**
- * The driver without its surroundings: decode, check the grant, decide, apply, encode, seal with
+ * The driver without its surroundings: decode from stream messages, check the grant, decide, apply, encode, seal with
  * checksum. No stream, no replica, no settlement. CPU of the thread, microseconds an open.
  */
 export async function benchDriver(args: { runs: number }): Promise<{ cpuUs: number; opensPerS: number }> {
@@ -33,20 +35,22 @@ export async function benchDriver(args: { runs: number }): Promise<{ cpuUs: numb
   const rate: number[] = [];
   // The first run warms the compiler up and does not count.
   for (let run = 0; run <= args.runs; run++) {
-    const { commands, batcher, seals, world } = prepare();
+    const { messages, batcher, seals, world } = prepare();
     const start = performance.now();
     const before = process.threadCpuUsage();
     let opened = 0;
-    for (const bytes of commands) {
-      const command = decodeCommand(bytes);
-      const found = seals.findings(command, world.ts);
-      const { outcome } = batcher.add({ bytes, command, found, world });
-      if (encodeOutcome(outcome).length > 2) opened += 1;
-      if (batcher.opCount === BATCH) sealOne(batcher, world);
+    for (const message of messages) {
+      for (const { command: bytes } of decodeCommands(message)) {
+        const command = decodeCommand(bytes);
+        const found = seals.findings(command, world.ts);
+        const { outcome } = batcher.add({ bytes, command, found, world });
+        if (encodeOutcome(outcome).length > 2) opened += 1;
+        if (batcher.opCount === BATCH) sealOne(batcher, world);
+      }
     }
     if (batcher.opCount > 0) sealOne(batcher, world);
     const used = process.threadCpuUsage(before);
-    if (opened !== commands.length) throw new Error('every open of this bench wins');
+    if (opened !== PACKETS * SHARES) throw new Error('every open of this bench wins');
     if (run === 0) continue;
     cpu.push((used.user + used.system) / opened);
     rate.push(opened / ((performance.now() - start) / 1_000));
@@ -60,7 +64,7 @@ function sealOne(batcher: Batcher, world: World): void {
   batcher.seal({ kind: 'OPS', stamp, ts: world.ts });
 }
 
-function prepare(): { commands: Uint8Array[]; batcher: Batcher; seals: Seals; world: World } {
+function prepare(): { messages: Uint8Array[]; batcher: Batcher; seals: Seals; world: World } {
   const clock = new SystemClock();
   const random = new SystemRandom();
   const crypto = makeCrypto({ seedKey: randomBytes(32), clusterSecret: randomBytes(32) });
@@ -106,7 +110,12 @@ function prepare(): { commands: Uint8Array[]; batcher: Batcher; seals: Seals; wo
     }
   }
   sealOne(batcher, world);
-  return { commands, batcher, seals, world };
+  const messages: Uint8Array[] = [];
+  for (let at = 0; at < commands.length; at += PER_MESSAGE) {
+    const slice = commands.slice(at, at + PER_MESSAGE);
+    messages.push(encodeCommands(slice.map((command, index) => ({ tag: index, command }))));
+  }
+  return { messages, batcher, seals, world };
 }
 
 function user(name: string): UserId {

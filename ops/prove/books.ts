@@ -54,7 +54,8 @@ export class Books {
         const balance = this.balance(account) + amountCents;
         this.accounts.set(account, balance);
         const mayBeNegative = account === 'issuer' || account.startsWith('clearing');
-        if (balance < 0 && !mayBeNegative) at.findings.break(`${at.where}: ${account} is overdrawn`);
+        if (balance < 0 && !mayBeNegative)
+          at.findings.break(`${at.where}: ${account} is overdrawn`);
       }
       at.findings.compareCents(`${at.where}: sum of an op`, { expected: 0, actual: sum });
       if (action.kind === 'send') {

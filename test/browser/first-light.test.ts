@@ -3,10 +3,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Person, openLine, startApp } from './app.ts';
-import type { App, Line, ShownClaim } from './app.ts';
+import { openLine, startApp } from './app.ts';
+import type { App, Line } from './app.ts';
 import { launchChromium } from './chromium.ts';
 import type { LaunchedChromium } from './chromium.ts';
+import { Person } from './person.ts';
+import type { ShownClaim } from './person.ts';
 
 /** The first use of a machine fetches the browser. */
 const SET_UP_TIMEOUT_MS = 300_000;
@@ -71,13 +73,16 @@ describe('first light', () => {
   let isBroken = false;
   let firstClaims: readonly ShownClaim[];
 
+  function owned(person: Person): number {
+    return owns.get(person.name) ?? DEMO_CENTS;
+  }
+
   function moved(person: Person, cents: number): void {
-    owns.set(person.name, (owns.get(person.name) ?? DEMO_CENTS) + cents);
+    owns.set(person.name, owned(person) + cents);
   }
 
   async function walletsAreRight(...people: readonly Person[]): Promise<void> {
-    const wanted = people.map(({ name }) => owns.get(name) ?? DEMO_CENTS);
-    await eventually(() => balancesOf(people)).toEqual(wanted);
+    await eventually(() => balancesOf(people)).toEqual(people.map(owned));
   }
 
   const everybody = (): Person[] => [alice, bob, carol, dave];
@@ -293,7 +298,7 @@ describe('first light', () => {
     await eventually(connected).toEqual([false, false, false, false]);
     await alice.say('Written while nobody was there');
     await alice.page.locator('[data-testid=message][data-state=sending]').waitFor();
-    expect(await balancesOf(everybody())).toEqual(everybody().map(({ name }) => owns.get(name)));
+    expect(await balancesOf(everybody())).toEqual(everybody().map(owned));
 
     const logBefore = app.log();
     app = await startApp({ dataDir: join(dir, 'data'), port: app.port });

@@ -24,7 +24,7 @@ async function listen(
   return { heard, stop: () => subscription.unsubscribe() };
 }
 
-export const BUS_RULES: readonly Rule<BusWorld>[] = [
+const BUS_RULES: readonly Rule<BusWorld>[] = [
   {
     id: 'BU1a',
     says: 'every subscriber of the subject gets the bytes; without one nothing happens',

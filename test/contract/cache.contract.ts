@@ -12,7 +12,7 @@ export interface CacheWorld {
 const A = Uint8Array.of(1);
 const B = Uint8Array.of(2);
 
-export const CACHE_RULES: readonly Rule<CacheWorld>[] = [
+const CACHE_RULES: readonly Rule<CacheWorld>[] = [
   {
     id: 'CA1a',
     says: 'null when never set or deleted, else the last value of that key',

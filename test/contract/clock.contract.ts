@@ -11,7 +11,7 @@ export interface ClockWorld {
   dispose(): Promise<void>;
 }
 
-export const CLOCK_RULES: readonly Rule<ClockWorld>[] = [
+const CLOCK_RULES: readonly Rule<ClockWorld>[] = [
   {
     id: 'CL1a',
     says: 'now is whole milliseconds since 1970 and goes with the time that passes',

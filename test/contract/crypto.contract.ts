@@ -18,7 +18,7 @@ const SEED = Uint8Array.from({ length: 32 }, (_, at) => at);
 const NONCE = new Uint8Array(12).fill(3);
 const BOUND = Uint8Array.of(7, 7);
 
-export const CRYPTO_RULES: readonly Rule<CryptoWorld>[] = [
+const CRYPTO_RULES: readonly Rule<CryptoWorld>[] = [
   {
     id: 'CR1a',
     says: 'sha256 equals that of lib/core for every length up to three blocks',

@@ -1,4 +1,4 @@
-import type { MemoryDisk } from '../../lib/adapter/memory-replica.ts';
+import type { MemoryDisk } from '../../lib/adapter/memory-disk.ts';
 import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
 import type { DiskCopy, ReplicaWorld } from './replica-world.ts';
 import { SET } from './replica-world.ts';

@@ -11,7 +11,7 @@ export interface ObjectWorld {
 const A = Uint8Array.of(1, 2, 3);
 const B = Uint8Array.of(1, 2, 4);
 
-export const OBJECT_RULES: readonly Rule<ObjectWorld>[] = [
+const OBJECT_RULES: readonly Rule<ObjectWorld>[] = [
   {
     id: 'OB1a',
     says: 'the same bytes again are there already, other bytes are refused and change nothing',

@@ -8,7 +8,7 @@ export interface RandomWorld {
   dispose(): Promise<void>;
 }
 
-export const RANDOM_RULES: readonly Rule<RandomWorld>[] = [
+const RANDOM_RULES: readonly Rule<RandomWorld>[] = [
   {
     id: 'RA1a',
     says: 'bytes have their length, a buffer of their own, and do not repeat',

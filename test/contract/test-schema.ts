@@ -1,13 +1,6 @@
 import { Reader, Writer } from '../../lib/core/bytes.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
-import type {
-  Change,
-  ColumnType,
-  Row,
-  Schema,
-  Table,
-  Value,
-} from '../../lib/port/replica-store.ts';
+import type { Change, Row, Schema, Table, Value } from '../../lib/port/replica-store.ts';
 
 /** A made-up projection that has every column type, one composite key and both kinds of index. */
 const ITEMS: Table = {
@@ -107,8 +100,6 @@ function readValue(r: Reader): Value {
   if (tag === TAGS.text) return r.text();
   return r.blob().slice();
 }
-
-export const COLUMN_TYPES: Readonly<Record<string, ColumnType>> = ITEMS.columns;
 
 export const schema: Schema = {
   tables: [ITEMS, TOTALS],

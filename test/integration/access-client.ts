@@ -17,8 +17,8 @@ import { World } from './access-world.ts';
 
 const random = new SystemRandom();
 
-export const SECRET = new Uint8Array(32).fill(9);
-export const tokens = new Tokens(SECRET);
+const SECRET = new Uint8Array(32).fill(9);
+const tokens = new Tokens(SECRET);
 
 export function tokenOf(userId: string, lifetimeMs = 60_000): string {
   const user = parseUserId(userId)!;

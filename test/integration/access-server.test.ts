@@ -67,6 +67,29 @@ describe('fan-out', () => {
     expect(bob.events.some(({ ev }) => ev === 'message')).toBe(false);
   });
 
+  test('who leaves on one device hears it on the other, and may come back at once', async () => {
+    const s = await start();
+    const [alice, bob, phone] = [await s.as('alice'), await s.as('bob'), await s.as('bob')];
+    const groupId = await groupOf(alice, bob);
+    const { invite } = await alice.ok('group.invite', { groupId });
+    await bob.ok('group.leave', { groupId });
+    await phone.event('group', ({ change, userId }) => change === 'left' && userId === 'bob');
+    await bob.ok('group.join', { invite });
+    // Past the time when the leaving is carried out for want of an event.
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await alice.ok('message.send', { groupId, clientMsgId: key(), body: 'back' });
+    expect((await phone.event('message')).body).toBe('back');
+    // The same when the event is lost.
+    s.world.eventsLost = true;
+    await bob.ok('group.leave', { groupId });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    s.world.eventsLost = false;
+    await alice.ok('message.send', { groupId, clientMsgId: key(), body: 'gone' });
+    await alice.event('message', ({ body }) => body === 'gone');
+    await phone.ok('ping');
+    expect(phone.events.some(({ d }) => (d as { body?: string }).body === 'gone')).toBe(false);
+  });
+
   test('opens of one batch show as one progress', async () => {
     const s = await start();
     const alice = await s.as('alice');

@@ -4,6 +4,7 @@ import { asId } from '../../lib/core/ids.ts';
 import { timeMs } from '../../lib/core/units.ts';
 import { parseUserId } from '../../lib/core/user.ts';
 import { Bucket } from '../../access/admission.ts';
+import { originsOf, readAccessConfig } from '../../access/config.ts';
 import { inviteText, parseInvite } from '../../access/invites.ts';
 import { limitsWith } from '../../access/limits.ts';
 import { cutPage } from '../../access/ops-message.ts';
@@ -148,6 +149,27 @@ test('limits that contradict each other do not start', () => {
   expect(() => limitsWith({ pageBytesMax: 100_000 })).toThrow('one page never closes a socket');
   expect(() => limitsWith({ grantUseMs: 60_000 })).toThrow('arrives while it holds');
   expect(limitsWith({ requestsBurst: 7 }).requestsBurst).toBe(7);
+});
+
+describe('configuration', () => {
+  const secret = `--token-secret=${'s'.repeat(32)}`;
+
+  test('a node does not start on a weak secret, or with money for anybody', () => {
+    expect(() => readAccessConfig([])).toThrow('tokenSecret has at least 32 bytes');
+    expect(() => readAccessConfig(['--token-secret=short'])).toThrow('at least 32 bytes');
+    expect(() => readAccessConfig([secret, '--demo-cents=5'])).toThrow('devTokens only');
+    expect(readAccessConfig([secret, '--demo-cents=5', '--dev-tokens=true']).values).toMatchObject({
+      demoCents: 5,
+      devTokens: true,
+    });
+    const shown = JSON.stringify(readAccessConfig([secret]).lines);
+    expect(shown).not.toContain('ssss');
+  });
+
+  test('origins', () => {
+    expect(originsOf('')).toBeNull();
+    expect(originsOf('https://a, https://b,')).toEqual(['https://a', 'https://b']);
+  });
 });
 
 describe('Session', () => {
