@@ -33,6 +33,10 @@ import { eventFrame } from './render.ts';
 import type { Session, Socket } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
 
+/** With these, the composition root needs this file alone. */
+export type { AccessLimits } from './limits.ts';
+export { Tokens } from './tokens.ts';
+
 export type AccessOptions = {
   /** 0: the system chooses one. */
   readonly port: number;

@@ -25,6 +25,7 @@ import type { Expiries } from './expiries.ts';
 import { expiriesOf } from './expiries.ts';
 import { Seals } from './findings.ts';
 import { lookUp, needsLookup } from './lookups.ts';
+import type { Members } from './members.ts';
 import { Projections } from './projections.ts';
 import type { Routed } from './events.ts';
 import type { Publisher } from './publisher.ts';
@@ -62,6 +63,7 @@ export type Leadership = {
   readonly setLog: SetLog;
   readonly adoptedLsn: Lsn;
   readonly recovered: Recovered;
+  readonly members: Members;
 };
 
 type Waiting = {
@@ -76,6 +78,7 @@ type Waiting = {
 type Pending = { readonly sink: ReplySink; readonly tag: number; readonly lsn: number; readonly outcome: Uint8Array };
 
 const INFLIGHT_MAX = 2;
+const HEAL_MS = 500;
 /** 500 opens of one packet are a handful of events, not 500 (feature 8). */
 const PROGRESS_MS = 100;
 const SILENT: ReplySink = { reply: () => undefined };
@@ -102,6 +105,7 @@ export class Driver {
   #progress = new Map<Id, Routed>();
   #pumpQueued = false;
   #stopped = false;
+  #healing = false;
   #waitUs = 0;
   #confirming: Promise<boolean> | null = null;
   readonly #onPoison: (error: unknown) => void;
@@ -127,6 +131,7 @@ export class Driver {
       args.clock.every(200, () => this.#ring()),
       args.clock.every(PROGRESS_MS, () => this.#tellProgress()),
       args.clock.every(1_000, () => this.#evict()),
+      args.clock.every(HEAL_MS, () => void this.#heal()),
     );
   }
 
@@ -299,6 +304,22 @@ export class Driver {
     if (rang) this.#ring();
     this.#projections.wake();
     if (this.#queue.length > 0) this.#wake();
+  }
+
+  /** Brings back replicas that left; one at a time, never in the way of an append. */
+  async #heal(): Promise<void> {
+    const { setLog, members } = this.#leadership;
+    const donor = this.#args.replicas.findIndex((_, replica) => setLog.isActive(replica));
+    const complete = this.#args.replicas.every((_, replica) => setLog.isActive(replica));
+    if (complete || donor < 0 || this.#healing || this.#stopped) return;
+    this.#healing = true;
+    try {
+      await members.heal(donor);
+    } catch (error) {
+      this.#poison(error);
+    } finally {
+      this.#healing = false;
+    }
   }
 
   #tellProgress(): void {

@@ -3,25 +3,25 @@ import type { Command } from '../lib/core/command.ts';
 import { CorruptEntry } from '../lib/core/journal-entry.ts';
 import type { Lsn } from '../lib/core/units.ts';
 import { lsn, timeMs } from '../lib/core/units.ts';
-import type { Fence } from '../lib/port/replica-store.ts';
+import type { Timer } from '../lib/port/clock.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
 import { Batcher } from './batcher.ts';
 import type { DriverArgs, Leadership } from './driver.ts';
 import { Driver } from './driver.ts';
+import { Members } from './members.ts';
 import type { Recovered } from './replay.ts';
 import { applyEntry, recover } from './replay.ts';
 import { SetLog } from './set-log.ts';
 import type { Adopted, TakeoverArgs } from './takeover.ts';
-import { TakeoverFailed, readmit, repair, takeOver } from './takeover.ts';
+import { TakeoverFailed, takeOver } from './takeover.ts';
+
+const EPOCH_START_MS = 5_000;
 
 export type LeaderArgs = DriverArgs & {
   readonly nodeSlot: number;
   /** Journaled by the very first leader (rulings 13, 15). */
   readonly configuration: Extract<Command, { type: 'set.configure' }>;
 };
-
-/** Incarnations are (epoch, counter): a leader re-admits at most this many times. */
-const READMITS_PER_EPOCH = 8;
 
 /**
  * Leads the Set: recover, fence, choose, repair, EPOCH_START at Q, and only then serve (P1–P5).
@@ -36,6 +36,7 @@ export async function lead(args: LeaderArgs & { onDoubt: (reason: string) => voi
   const adopted = await takeOver(takeover);
   const adoptedLsn = lsn(state.lsn + adopted.tail.length);
   let driver: Driver | null = null;
+  let members: Members;
   let started: (() => void) | null = null;
   const setLog = new SetLog({
     ...args, epoch: adopted.epoch, owner: adopted.owner, adoptedLsn,
@@ -45,19 +46,21 @@ export async function lead(args: LeaderArgs & { onDoubt: (reason: string) => voi
     },
   });
   try {
-    await joinAll({ args, adopted, recovered, setLog });
+    const { clusterId } = args.configuration;
+    members = new Members({ ...args, clusterId, setLog, adopted });
+    await members.joinAll({ ...adopted, end: adoptedLsn });
     for (const entry of adopted.tail) applyEntry(recovered, entry);
     assert(state.lsn === adoptedLsn, 'the whole adopted chain is applied');
     const committed = new Promise<void>((resolve) => {
       started = resolve;
     });
     startEpoch({ args, adopted, recovered, setLog });
-    await Promise.race([committed, failAfter(args)]);
+    await beforeTimeout(args, committed);
   } catch (error) {
     setLog.stop();
     throw error;
   }
-  const leadership: Leadership = { ...adopted, adoptedLsn, setLog, recovered };
+  const leadership: Leadership = { ...adopted, adoptedLsn, setLog, recovered, members };
   driver = new Driver({ ...args, leadership, onPoison: (error) => args.onDoubt(String(error)) });
   if (state.config === null) driver.configure(args.configuration);
   else assertConfiguration(args, driver);
@@ -89,41 +92,6 @@ async function recoverBest(args: LeaderArgs): Promise<Recovered> {
   throw corrupt ?? new TakeoverFailed('no replica answers');
 }
 
-/** P4 for voters, P9 for the doubtful: each counts only when it has the whole adopted chain. */
-async function joinAll(found: { args: LeaderArgs; adopted: Adopted; recovered: Recovered; setLog: SetLog }): Promise<void> {
-  const { args, adopted, recovered, setLog } = found;
-  const applied = recovered.state.lsn;
-  const end = lsn(applied + adopted.tail.length);
-  const fences = new Map<number, Fence>();
-  for (const { replica, fence } of [...adopted.voters, ...adopted.doubtful]) fences.set(replica, fence);
-  for (const { replica, tail, fence } of adopted.voters) {
-    const store = args.replicas[replica];
-    assert(store !== undefined, 'a voter is a replica');
-    const repaired = await repair({ store, fence, applied, tail, adopted: adopted.tail });
-    if (repaired) setLog.join({ replica, fence, acked: end });
-  }
-  let counter = 0;
-  for (const { replica } of adopted.doubtful) {
-    counter += 1;
-    assert(counter < READMITS_PER_EPOCH, 'incarnations of one epoch are counted');
-    const incarnation = adopted.epoch * READMITS_PER_EPOCH + counter;
-    const others = [...fences].filter(([other]) => other !== replica)
-      .map(([other, fence]) => ({ replica: other, fence }));
-    const admitted = await readmit({
-      ...adopted, replicas: args.replicas, replica, others, incarnation,
-      clusterId: args.configuration.clusterId, after: applied, journal: adopted.tail,
-    });
-    if (!admitted) {
-      args.log.warn('replica_not_readmitted', { set: args.setId, replica });
-      continue;
-    }
-    adopted.incarnations[replica] = incarnation;
-    const fence = { epoch: adopted.epoch, owner: adopted.owner, incarnation };
-    fences.set(replica, fence);
-    setLog.join({ replica, fence, acked: end });
-  }
-}
-
 /** P5: the first entry of the epoch; everything below it is committed when it is. */
 function startEpoch(found: { args: LeaderArgs; adopted: Adopted; recovered: Recovered; setLog: SetLog }): void {
   const { args, adopted, recovered, setLog } = found;
@@ -138,10 +106,18 @@ function startEpoch(found: { args: LeaderArgs; adopted: Adopted; recovered: Reco
   setLog.append(entry);
 }
 
-function failAfter(args: LeaderArgs): Promise<never> {
-  return new Promise((_, reject) => {
-    args.clock.after(5_000, () => reject(new TakeoverFailed('EPOCH_START found no quorum')));
+async function beforeTimeout(args: LeaderArgs, committed: Promise<void>): Promise<void> {
+  let timer: Timer | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = args.clock.after(EPOCH_START_MS, () => {
+      reject(new TakeoverFailed('EPOCH_START found no quorum'));
+    });
   });
+  try {
+    await Promise.race([committed, late]);
+  } finally {
+    (timer as Timer | null)?.cancel();
+  }
 }
 
 /** A Set started with another cluster, N, Q or slots than it journaled would lose money: refuse. */

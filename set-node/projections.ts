@@ -2,12 +2,15 @@ import { LIMITS } from '../lib/core/limits.ts';
 import type { Lsn, SetId } from '../lib/core/units.ts';
 import { lsn } from '../lib/core/units.ts';
 import type { Clock, Timer } from '../lib/port/clock.ts';
+import { sleep } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { ReplicaStore } from '../lib/port/replica-store.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
 import type { SetLog } from './set-log.ts';
 
-const IDLE_MS = 20;
+/** Large batches cost little; the tail has what the tables lack. */
+const IDLE_MS = 50;
+const RETRY_MS = 1_000;
 
 /** Keeps the query tables of every replica close behind the commit point (P11, design 3). */
 export class Projections {
@@ -71,16 +74,18 @@ export class Projections {
     if (store === undefined || this.#running.has(replica) || this.#stopped) return;
     this.#running.add(replica);
     try {
-      const to = this.#setLog.commit;
-      if (!this.#setLog.isActive(replica)) return;
+      // A replica is told of a commit only as far as it has the entries itself.
+      const to = lsn(Math.min(this.#setLog.commit, this.#setLog.ackedBy(replica)));
+      if (to === 0) return;
       await store.setCommit(to);
       this.#lsns[replica] = await store.project(to);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.#log.warn('projection_failed', { set: this.#setId, replica, reason: error.message });
+      await sleep(this.#clock, RETRY_MS);
     } finally {
       this.#running.delete(replica);
-      if ((this.#lsns[replica] ?? 0) < this.#setLog.commit) this.wake();
+      if ((this.#lsns[replica] ?? 0) < this.#setLog.ackedBy(replica)) this.wake();
     }
   }
 

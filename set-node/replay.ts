@@ -1,5 +1,5 @@
 import { assert } from '../lib/core/assert.ts';
-import { DecodeError, equalBytes } from '../lib/core/bytes.ts';
+import { DecodeError } from '../lib/core/bytes.ts';
 import type { Entry, Sha256Function } from '../lib/core/journal-entry.ts';
 import { CorruptEntry, ZERO_SUM, decodeOps, unseal } from '../lib/core/journal-entry.ts';
 import type { Lsn, SetId } from '../lib/core/units.ts';
@@ -98,15 +98,4 @@ export async function recover(args: {
     throw new CorruptEntry({ setId: args.setId, lsn: state.lsn + 1, reason });
   }
   return recovered;
-}
-
-/** Length of the common prefix of two chains that start above the same LSN. */
-export function commonPrefix(a: readonly Entry[], b: readonly Entry[]): number {
-  let index = 0;
-  for (const limit = Math.min(a.length, b.length); index < limit; index++) {
-    const left = a[index];
-    const right = b[index];
-    if (left === undefined || right === undefined || !equalBytes(left.sum, right.sum)) break;
-  }
-  return index;
 }

@@ -83,11 +83,13 @@ export class SetLog {
 
   /** Highest acknowledged LSN of each replica; 0 for one that does not count. */
   acked(): [Lsn, Lsn, Lsn] {
-    const of = (index: number): Lsn => {
-      const follower = this.#followers[index];
-      return follower?.active === true ? follower.acked : lsn(0);
-    };
-    return [of(0), of(1), of(2)];
+    return [this.ackedBy(0), this.ackedBy(1), this.ackedBy(2)];
+  }
+
+  /** What this replica has for certain. */
+  ackedBy(replica: number): Lsn {
+    const follower = this.#followers[replica];
+    return follower?.active === true ? follower.acked : lsn(0);
   }
 
   isActive(replica: number): boolean {
@@ -190,6 +192,11 @@ export class SetLog {
       }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
+      if (error.code === 'rejected' || error.code === 'corrupt') {
+        log.error('replica_left', { set: setId, replica: follower.replica, reason: error.message });
+        follower.active = false;
+        return;
+      }
       // P8: unknown is resent byte for byte under the same (epoch, LSN).
       log.warn('replica_append_failed', { set: setId, replica: follower.replica, reason: error.message });
       await sleep(clock, RETRY_MS);

@@ -1,13 +1,14 @@
 import { assert } from '../lib/core/assert.ts';
+import { equalBytes } from '../lib/core/bytes.ts';
 import type { Entry, Sha256Function } from '../lib/core/journal-entry.ts';
-import { CorruptEntry, OWNER_BYTES } from '../lib/core/journal-entry.ts';
+import { CorruptEntry, OWNER_BYTES, ZERO_SUM } from '../lib/core/journal-entry.ts';
 import type { Epoch, Lsn, SetId } from '../lib/core/units.ts';
 import { lsn, nextEpoch } from '../lib/core/units.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { Random } from '../lib/port/random.ts';
 import type { Fence, ReplicaStore, TakeOverReply } from '../lib/port/replica-store.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
-import { commonPrefix, readVerified } from './replay.ts';
+import { readVerified } from './replay.ts';
 
 export type TakeoverArgs = {
   readonly setId: SetId;
@@ -17,7 +18,7 @@ export type TakeoverArgs = {
   readonly random: Random;
   readonly hash: Sha256Function;
   readonly log: Log;
-  /** What the candidate has applied: committed, so every good replica has it. */
+  /** What the candidate has applied: committed, so every later leader's chain has it. */
   readonly applied: { readonly lsn: Lsn; readonly sum: Uint8Array };
 };
 
@@ -27,21 +28,40 @@ export class TakeoverFailed extends Error {
 }
 
 type Promised = Extract<TakeOverReply, { kind: 'promised' }>;
+type Reply = { readonly replica: number; readonly reply: Promised };
 
-/** What a candidate holds of one replica after P2 and P3. */
-type Voice = { readonly replica: number; readonly reply: Promised; readonly tail: readonly Entry[] };
+/** One replica's journal as read under the fence. */
+type Voice = Reply & {
+  /** Last LSN and its epoch; 0 for an empty journal. */
+  readonly head: { readonly lsn: number; readonly epoch: number };
+  /** Checksum at the candidate's applied LSN; null when this journal ends below it. */
+  readonly atApplied: Uint8Array | null;
+  /** Checksum at this replica's own commit point. */
+  readonly atCommit: Uint8Array;
+  /** Entries above the applied LSN. */
+  readonly tail: readonly Entry[];
+};
+
+/** A replica that must be brought up to the adopted chain before it counts. */
+export type Candidate = {
+  readonly replica: number;
+  /** `voter`: repaired by P4. `doubtful`, `absent` (no row): re-admitted by P9. */
+  readonly kind: 'voter' | 'doubtful' | 'absent';
+  readonly fence: Fence;
+  /** Up to here its journal is a prefix of the adopted chain for certain. */
+  readonly sharedLsn: Lsn;
+};
 
 export type Adopted = {
   readonly epoch: Epoch;
   readonly owner: Uint8Array;
   /** The winner's chain above what was applied. */
   readonly tail: readonly Entry[];
+  /** Where the winner's whole chain stands. */
+  readonly winner: number;
   /** Newest incarnation known of every replica. */
   readonly incarnations: number[];
-  /** Replicas that have a vote now; the others must be re-admitted (P9). */
-  readonly voters: readonly { replica: number; tail: readonly Entry[]; fence: Fence }[];
-  /** Doubtful replicas with this epoch's fence. */
-  readonly doubtful: readonly { replica: number; fence: Fence }[];
+  readonly candidates: readonly Candidate[];
 };
 
 /** P1–P3: a new epoch, fences, votes, one whole chain. Repairs nothing yet. */
@@ -57,13 +77,8 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
   const promised = replies.flatMap((reply, replica) =>
     reply?.kind === 'promised' ? [{ replica, reply }] : [],
   );
-  const incarnations = replicas.map((_, replica) =>
-    Math.max(0, ...promised.map(({ replica: of, reply }) =>
-      Math.max(reply.incarnations[replica] ?? 0, of === replica ? reply.incarnation : 0))),
-  );
-  // P0, P3b: a vote needs the newest incarnation and proof of no restart.
-  const mayVote = ({ replica, reply }: { replica: number; reply: Promised }): boolean =>
-    reply.proved && reply.incarnation >= (incarnations[replica] ?? 0);
+  const incarnations = newestIncarnations(replicas.length, promised);
+  const mayVote = mayVoteBy(incarnations);
   const proved = promised.filter(mayVote);
   const fullHouse = proved.length < quorum;
   if (fullHouse && promised.length < replicas.length) {
@@ -71,23 +86,44 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
       `epoch ${epoch}: ${proved.length} of ${quorum} proved replicas, ${promised.length} of ${replicas.length} promised`,
     );
   }
-  // Tails are read only now, when every fence that counts is set: the second pass of a full house.
-  const voices = await readTails(args, fullHouse ? promised : proved);
+  // Journals are read only now, when every fence that counts is set: the second pass of a full house.
+  const voices = await readVoices(args, fullHouse ? promised : proved);
   if (voices.length < (fullHouse ? replicas.length : quorum)) {
     throw new TakeoverFailed(`epoch ${epoch}: too few replicas with a readable journal`);
   }
   const winner = choose(voices);
-  assertPrefixes(args, { voices, winner });
-  const fenceOf = (reply: Promised): Fence => ({ epoch, owner, incarnation: reply.incarnation });
-  return {
-    epoch, owner, incarnations, tail: winner.tail,
-    voters: voices
-      .filter(mayVote)
-      .map(({ replica, reply, tail }) => ({ replica, tail, fence: fenceOf(reply) })),
-    doubtful: promised
-      .filter((one) => !mayVote(one))
-      .map(({ replica, reply }) => ({ replica, fence: fenceOf(reply) })),
-  };
+  await assertPrefixes(args, { voices, winner });
+  const fenceOf = (incarnation: number): Fence => ({ epoch, owner, incarnation });
+  const readable = new Set(voices.map(({ replica }) => replica));
+  const candidates = promised.map(({ replica, reply }): Candidate => {
+    const votes = mayVote({ replica, reply }) && readable.has(replica);
+    return {
+      replica, kind: votes ? 'voter' : 'doubtful', fence: fenceOf(reply.incarnation),
+      sharedLsn: readable.has(replica) ? reply.commitLsn : lsn(0),
+    };
+  });
+  replies.forEach((reply, replica) => {
+    if (reply?.kind !== 'no_row') return;
+    candidates.push({ replica, kind: 'absent', fence: fenceOf(0), sharedLsn: lsn(0) });
+  });
+  return { epoch, owner, tail: winner.tail, winner: winner.replica, incarnations, candidates };
+}
+
+function newestIncarnations(count: number, promised: readonly Reply[]): number[] {
+  return Array.from({ length: count }, (_, replica) =>
+    Math.max(
+      0,
+      ...promised.map(({ replica: of, reply }) =>
+        Math.max(reply.incarnations[replica] ?? 0, of === replica ? reply.incarnation : 0),
+      ),
+    ),
+  );
+}
+
+/** P0, P3b: a vote needs the newest incarnation and the proof of no restart. */
+function mayVoteBy(incarnations: readonly number[]): (reply: Reply) => boolean {
+  return ({ replica, reply }) =>
+    reply.proved && reply.incarnation >= (incarnations[replica] ?? 0);
 }
 
 async function quiet<T>(args: TakeoverArgs, call: Promise<T>): Promise<T | null> {
@@ -100,104 +136,77 @@ async function quiet<T>(args: TakeoverArgs, call: Promise<T>): Promise<T | null>
   }
 }
 
-async function readTails(args: TakeoverArgs, promised: readonly { replica: number; reply: Promised }[]): Promise<Voice[]> {
+async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promise<Voice[]> {
   const voices: Voice[] = [];
   let corrupt: CorruptEntry | null = null;
-  for (const { replica, reply } of promised) {
-    const store = args.replicas[replica];
-    assert(store !== undefined, 'a reply has its replica');
+  for (const one of promised) {
     try {
-      const tail: Entry[] = [];
-      const from = { after: args.applied.lsn, prev: args.applied.sum };
-      for await (const entry of readVerified({ ...args, store, ...from })) tail.push(entry);
-      voices.push({ replica, reply, tail });
+      voices.push(await readVoice(args, one));
     } catch (error) {
       // P3: a bad row means no vote, never "short log".
       if (error instanceof CorruptEntry) corrupt = error;
       else if (!(error instanceof StoreError)) throw error;
-      args.log.error('replica_without_vote', { set: args.setId, replica, reason: String(error) });
+      const { setId } = args;
+      args.log.error('replica_without_vote', { set: setId, replica: one.replica, reason: String(error) });
     }
   }
   if (voices.length === 0 && corrupt !== null) throw corrupt;
   return voices;
 }
 
+/**
+ * Reads from the lower of our applied LSN and its commit point, that entry included: below it the
+ * journal is everybody's. Above its commit point it may differ from ours, which is no corruption.
+ */
+async function readVoice(args: TakeoverArgs, { replica, reply }: Reply): Promise<Voice> {
+  const store = args.replicas[replica];
+  assert(store !== undefined, 'a reply has its replica');
+  const { applied } = args;
+  const base = Math.min(applied.lsn, reply.commitLsn);
+  const after = lsn(Math.max(0, base - 1));
+  let head = { lsn: 0, epoch: 0 };
+  let atApplied = applied.lsn === 0 ? ZERO_SUM : null;
+  let atCommit = ZERO_SUM;
+  const tail: Entry[] = [];
+  const prev = after === 0 ? ZERO_SUM : null;
+  for await (const entry of readVerified({ ...args, store, after, prev })) {
+    head = entry;
+    if (entry.lsn === applied.lsn) atApplied = entry.sum;
+    if (entry.lsn === reply.commitLsn) atCommit = entry.sum;
+    if (entry.lsn > applied.lsn) tail.push(entry);
+  }
+  if (head.lsn < base) {
+    const reason = `the journal ends below LSN ${base}, which was committed`;
+    throw new CorruptEntry({ setId: args.setId, lsn: head.lsn + 1, reason });
+  }
+  return { replica, reply, head, atApplied, atCommit, tail };
+}
+
 /** P3: the greatest (epoch of the last entry, last LSN) wins with its WHOLE chain. */
 function choose(voices: readonly Voice[]): Voice {
   return voices.reduce((best, voice) => {
-    const a = best.tail.at(-1);
-    const b = voice.tail.at(-1);
-    if (b === undefined) return best;
-    if (a === undefined || b.epoch > a.epoch) return voice;
-    return b.epoch === a.epoch && b.lsn > a.lsn ? voice : best;
+    const { head } = voice;
+    if (head.epoch !== best.head.epoch) return head.epoch > best.head.epoch ? voice : best;
+    return head.lsn > best.head.lsn ? voice : best;
   });
 }
 
-/** P3: every voter's committed prefix is in the winner, else halt with a clear report. */
-function assertPrefixes(args: TakeoverArgs, found: { voices: readonly Voice[]; winner: Voice }): void {
-  for (const { replica, reply, tail } of found.voices) {
-    const shared = args.applied.lsn + commonPrefix(tail, found.winner.tail);
+/** P3: what we applied, and every voter's committed prefix, is in the winner; else halt with a clear report. */
+async function assertPrefixes(args: TakeoverArgs, found: { voices: readonly Voice[]; winner: Voice }): Promise<void> {
+  const { applied, setId, replicas } = args;
+  const { winner } = found;
+  assert(
+    winner.atApplied !== null && equalBytes(winner.atApplied, applied.sum),
+    `Set ${setId}: LSN ${applied.lsn} was committed and is not in the winner, replica ${winner.replica}`,
+  );
+  const store = replicas[winner.replica];
+  assert(store !== undefined, 'the winner is a replica');
+  for (const { replica, reply, atCommit } of found.voices) {
+    if (reply.commitLsn === 0 || replica === winner.replica) continue;
+    const [entry] = await store.read({ after: lsn(reply.commitLsn - 1), limitBytes: 1 });
     assert(
-      reply.commitLsn <= shared,
-      `Set ${args.setId}: replica ${replica} committed LSN ${reply.commitLsn}, but shares only ${shared} with the winner`,
+      entry?.lsn === reply.commitLsn && equalBytes(entry.sum, atCommit),
+      `Set ${setId}: replica ${replica} committed LSN ${reply.commitLsn}, and the winner has another`,
     );
   }
 }
-
-/** P4: makes a voter's journal equal to the adopted chain, oldest first, entries unchanged. */
-export async function repair(args: {
-  store: ReplicaStore;
-  fence: Fence;
-  applied: Lsn;
-  tail: readonly Entry[];
-  adopted: readonly Entry[];
-}): Promise<boolean> {
-  const shared = commonPrefix(args.tail, args.adopted);
-  if (shared < args.tail.length) {
-    const done = await args.store.truncate({ fence: args.fence, after: lsn(args.applied + shared) });
-    if (done !== 'done') return false;
-  }
-  const missing = args.adopted.slice(shared);
-  if (missing.length === 0) return true;
-  const reply = await args.store.append({ fence: args.fence, entries: missing });
-  return reply.kind === 'acked';
-}
-
-/**
- * P9: re-admits a doubtful or empty replica under a new incarnation, recorded on all others first.
- * The caller holds this epoch's fence on every one of `others`. false: not now.
- */
-export async function readmit(args: {
-  replicas: readonly ReplicaStore[];
-  replica: number;
-  others: readonly { replica: number; fence: Fence }[];
-  epoch: Epoch;
-  owner: Uint8Array;
-  incarnation: number;
-  incarnations: readonly number[];
-  clusterId: Uint8Array;
-  /** The committed journal from `after` on, unchanged; before serving: the whole adopted chain. */
-  after: Lsn;
-  journal: readonly Entry[];
-}): Promise<boolean> {
-  const { replicas, replica, epoch, owner, incarnation } = args;
-  const target = replicas[replica];
-  assert(target !== undefined, 're-admission names a replica');
-  if (args.others.length !== replicas.length - 1) return false;
-  for (const other of args.others) {
-    const store = replicas[other.replica];
-    assert(store !== undefined && other.replica !== replica, 'others are the other replicas');
-    const done = await store.recordIncarnation({ fence: other.fence, replica, incarnation });
-    if (done !== 'done') return false;
-  }
-  const { after, journal } = args;
-  const restored = await target.restore({ epoch, owner, after, entries: journal });
-  if (restored !== 'done') return false;
-  const { clusterId, incarnations } = args;
-  const known = incarnations.map((n, index) => (index === replica ? incarnation : n));
-  const admitted = await target.admit({
-    epoch, owner, incarnation, incarnations: known, clusterId, replicaId: replica,
-  });
-  return admitted === 'done';
-}
-

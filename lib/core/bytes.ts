@@ -158,7 +158,9 @@ export class Reader {
   readonly #end: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
-    this.#bytes = bytes;
+    // A Buffer's slice is a view: take the plain array, so that a copy is a copy.
+    const plain = bytes.constructor === Uint8Array;
+    this.#bytes = plain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#view = viewOf(bytes.buffer);
     this.#base = bytes.byteOffset;
     this.#at = start;

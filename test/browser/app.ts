@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -17,6 +17,25 @@ export type App = {
   /** SIGKILL; resolves when the process is gone. May be called twice. */
   kill(): Promise<void>;
 };
+
+/**
+ * A port that nobody listens on, for an app that shall come back on it. Port 0 will not do: the
+ * connections of a server that asked for any port keep it from the next one for a minute.
+ */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Any port of the loopback; resolves with its number. */
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+}
 
 /**
  * Starts a whole Hongbao as `./hongbao start` does. Port 0: any free one. Rejects with what the
@@ -105,15 +124,12 @@ export async function openLine(appPort: number): Promise<Line> {
       end.pipe(other);
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const port = await listen(server);
   const cut = (): void => {
     for (const end of ends) end.destroy();
   };
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     cut,
     close: () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

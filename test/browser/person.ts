@@ -7,6 +7,11 @@ import type {
   Page,
 } from 'playwright-core';
 
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+export const DESKTOP = { viewport: { width: 1280, height: 800 } };
+/** Confetti on every page at once would take longer than all the rest. */
+export const CALM = { reducedMotion: 'reduce' } as const;
+
 /** Nothing in a page takes this long while its server is there. */
 const ACTION_MS = 8_000;
 

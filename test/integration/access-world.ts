@@ -1,23 +1,26 @@
 import type { Command } from '../../lib/core/command.ts';
-import { Writer } from '../../lib/core/bytes.ts';
-import type { Grant } from '../../lib/core/grant.ts';
-import { writeGrant } from '../../lib/core/grant.ts';
 import type { Id } from '../../lib/core/ids.ts';
-import { asId, packId, setOfId } from '../../lib/core/ids.ts';
+import { packId, setOfId } from '../../lib/core/ids.ts';
 import type { Outcome, Success } from '../../lib/core/outcome.ts';
 import { refuse } from '../../lib/core/outcome.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
 import type { Status } from '../../lib/core/status.ts';
 import type { SetId } from '../../lib/core/units.ts';
-import { cents, lsn, setId, timeMs } from '../../lib/core/units.ts';
+import { cents, setId, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { slotOf } from '../../lib/core/user.ts';
 import type { Event__Output } from '../../proto/gen/hongbao/Event.ts';
-import type { QueryReply__Output } from '../../proto/gen/hongbao/QueryReply.ts';
+import { AT, INVITE_MAC, answerOf, messageOutput } from './access-answers.ts';
 import type { Ask, CommandAnswer, EventListener, QueryAnswer, Router } from '../../router/api.ts';
 
-type Message = { seq: number; sender: string; kind: string; body: string; clientMsgId: string };
-type Group = {
+export type Message = {
+  seq: number;
+  sender: string;
+  kind: string;
+  body: string;
+  clientMsgId: string;
+};
+export type Group = {
   groupId: Id;
   name: string;
   owner: UserId;
@@ -28,8 +31,6 @@ type Group = {
 type Claim = { user: UserId; order: number; amountCents: number; at: number };
 type Packet = { definition: PacketDefinition; claims: Claim[]; phase: string; restCents: number };
 
-const AT = 1_790_000_000_000;
-const INVITE_MAC = new Uint8Array(16).fill(7);
 const EPOCH = 513;
 
 /**
@@ -50,7 +51,7 @@ export class World implements Router {
   queries = 0;
   readonly groups = new Map<Id, Group>();
   readonly packets = new Map<Id, Packet>();
-  readonly #wallets = new Map<string, number>();
+  readonly wallets = new Map<string, number>();
   readonly #answers = new Map<string, { text: string; success: Success }>();
   readonly #listeners: EventListener[] = [];
   #sequence = 0;
@@ -196,16 +197,16 @@ export class World implements Router {
   }
 
   #openWallet(user: UserId, welcomeCents: number): Outcome {
-    const welcomed = !this.#wallets.has(user);
+    const welcomed = !this.wallets.has(user);
     if (welcomed) this.pay(user, { amountCents: welcomeCents, reason: 'welcome' });
-    const balanceCents = cents(this.#wallets.get(user) ?? 0);
+    const balanceCents = cents(this.wallets.get(user) ?? 0);
     return { status: 'ok', type: 'wallet.open', balanceCents, welcomed };
   }
 
   pay(user: string, args: { amountCents: number; reason: string; packetId?: Id }): void {
     const { amountCents, reason, packetId } = args;
-    const balance = (this.#wallets.get(user) ?? 0) + amountCents;
-    this.#wallets.set(user, balance);
+    const balance = (this.wallets.get(user) ?? 0) + amountCents;
+    this.wallets.set(user, balance);
     const money = { balanceCents: String(balance), amountCents: String(amountCents) };
     const wallet = { user, ...money, reason, packetId: String(packetId ?? 0), at: String(AT) };
     this.emit(this.homeOf(user as UserId), { wallet });
@@ -260,14 +261,14 @@ export class World implements Router {
   say(group: Group, m: Omit<Message, 'seq' | 'kind'> & { kind?: string }): number {
     const message = { kind: 'text', ...m, seq: group.messages.length + 1 };
     group.messages.push(message);
-    this.emit(setOfId(group.groupId), { message: outputOf(group, message) });
+    this.emit(setOfId(group.groupId), { message: messageOutput(group, message) });
     return message.seq;
   }
 
   #send(c: Extract<Command, { type: 'packet.send' }>): Outcome {
     const { definition: d, grant } = c;
     if (grant === null) return refuse(c.type, 'not_a_member');
-    if ((this.#wallets.get(d.sender) ?? 0) < d.totalCents) {
+    if ((this.wallets.get(d.sender) ?? 0) < d.totalCents) {
       return refuse(c.type, 'insufficient_funds');
     }
     return this.#once(`${d.sender}/${c.commandId}`, `${d.totalCents}/${d.count}`, () => {
@@ -347,174 +348,11 @@ export class World implements Router {
     if (forced instanceof Error) throw forced;
     if (forced !== undefined) return { status: forced, reply: null };
     if (this.down.has(set)) return { status: 'set_unavailable', reply: null };
-    const answer = this.#answer(set, ask);
+    const answer = answerOf(this, set, ask);
     if (typeof answer === 'string') return { status: answer, reply: null };
     return {
       status: 'ok',
       reply: { tag: 1, status: 'ok', asOfLsn: String(this.#lsn), ...answer },
     };
   }
-
-  #answer(set: SetId, ask: Ask): Partial<QueryReply__Output> | Status {
-    if (ask.wallet) {
-      const balance = this.#wallets.get(ask.wallet.user ?? '');
-      return { wallet: { exists: balance !== undefined, balanceCents: String(balance ?? 0) } };
-    }
-    if (ask.arriving) return { arriving: { arrivingCents: '5', transfers: 1 } };
-    if (ask.ledger) {
-      const line = { lsn: '3', index: 0, amountCents: '-100', reason: 'send', at: String(AT) };
-      return { ledger: { lines: [{ ...line, packetId: '0' }] } };
-    }
-    if (ask.groupHints) {
-      const mine = [...this.groups.values()].filter((group) =>
-        group.members.has(ask.groupHints?.user as UserId),
-      );
-      const hints = mine.map(({ groupId, name }) => ({
-        groupId: String(groupId),
-        version: '1',
-        present: true,
-        name,
-      }));
-      return { groupHints: { hints } };
-    }
-    if (ask.lastSeqs) {
-      const last = (ask.lastSeqs.groupIds ?? []).map((id) => ({
-        groupId: String(id),
-        seq: String(this.groups.get(asId(BigInt(String(id))))?.messages.length ?? 0),
-      }));
-      return { lastSeqs: { last } };
-    }
-    if (ask.membership) {
-      const { user, groupIds } = ask.membership;
-      const ids = (groupIds ?? []).map((id) => asId(BigInt(String(id))));
-      return {
-        membership: { memberships: ids.map((id) => this.#membership(id, user as UserId)) },
-      };
-    }
-    if (ask.packet || ask.claims) return this.#packetAnswer(ask);
-    return this.#groupAnswer(set, ask);
-  }
-
-  #membership(groupId: Id, user: UserId) {
-    const group = this.groups.get(groupId);
-    const member = group?.members.get(user);
-    const w = new Writer();
-    const grant: Grant = {
-      groupId,
-      role: 'member',
-      rights: 1,
-      groupLsn: lsn(1),
-      issuedAt: timeMs(AT),
-      mac: new Uint8Array(16),
-    };
-    if (member !== undefined) writeGrant(w, grant);
-    const last = group?.messages.length ?? 0;
-    return {
-      groupId: String(groupId),
-      member: member !== undefined,
-      name: group?.name ?? '',
-      role: member === undefined ? '' : 'member',
-      grant: Buffer.from(w.finish()),
-      lastSeq: String(last),
-      readSeq: String(member?.readSeq ?? 0),
-      joinedSeq: String(member?.joinedSeq ?? 0),
-      unread: 0,
-      memberCount: group?.members.size ?? 0,
-      version: String(group?.version ?? 0),
-      firstSeq: '1',
-    };
-  }
-
-  #groupAnswer(set: SetId, ask: Ask): Partial<QueryReply__Output> | Status {
-    const { user, groupId } = ask.group ?? ask.invite ?? ask.history ?? {};
-    const group = this.groups.get(asId(BigInt(String(groupId))));
-    if (group === undefined || setOfId(group.groupId) !== set) return 'group_not_found';
-    if (!group.members.has(user as UserId)) return 'not_a_member';
-    if (ask.invite) {
-      const expiresAt = String(AT + Number(ask.invite.lifetimeMs));
-      return { invite: { inviter: user ?? '', expiresAt, mac: Buffer.from(INVITE_MAC) } };
-    }
-    if (ask.history) {
-      const { fromSeq, toSeq, limit = 0, reverse = false } = ask.history;
-      const range = group.messages.filter(
-        ({ seq }) => seq >= Number(fromSeq) && seq <= Number(toSeq),
-      );
-      const page = reverse ? range.slice(-limit) : range.slice(0, limit);
-      const messages = page.map((m) => outputOf(group, m));
-      return { history: { messages, lastSeq: String(group.messages.length) } };
-    }
-    const members = [...group.members].map(([member, { readSeq }]) => ({
-      user: member,
-      role: 'member',
-      joinedAt: String(AT),
-      readSeq: String(readSeq),
-    }));
-    const { name, owner } = group;
-    return {
-      group: {
-        groupId: String(groupId),
-        name,
-        owner,
-        history: 'all',
-        members,
-        lastSeq: String(group.messages.length),
-        createdAt: String(AT),
-      },
-    };
-  }
-
-  #packetAnswer(ask: Ask): Partial<QueryReply__Output> | Status {
-    const { user, packetId, grant } = ask.packet ?? ask.claims ?? {};
-    const id = asId(BigInt(String(packetId)));
-    const packet = this.packets.get(id);
-    if (packet === undefined) return 'packet_not_found';
-    const claims = packet.claims.map((c) => ({
-      user: c.user,
-      order: c.order,
-      amountCents: String(c.amountCents),
-      at: String(c.at),
-    }));
-    const isParty =
-      packet.definition.sender === user || packet.claims.some((claim) => claim.user === user);
-    const isMember = (grant?.length ?? 0) > 0;
-    if (ask.claims && !isParty) return isMember ? 'not_allowed' : 'not_a_member';
-    if (ask.claims) return { claims: { claims, best: claims[0] ?? null } };
-    const mine = claims.find((claim) => claim.user === user) ?? null;
-    const { strategy, timing, totalCents, lifetimeMs } = packet.definition;
-    const event = this.packetOutput(id, packet.phase);
-    if (!isParty && !isMember) {
-      // As a real Set: enough to find the group, and nothing of the packet.
-      const none = { strategy: '', timing: '', count: 0, taken: 0, greeting: '', phase: '' };
-      const zeros = { createdAt: '0', expiresAt: '0', endedAt: '0', totalCents: '0' };
-      const more = { takenCents: '0', refundedCents: '0', mine: null, best: null };
-      const { packetId: sameId, groupId, sender, kind } = event;
-      const bare = { packetId: sameId, groupId, sender, kind, amountsShown: false };
-      const nothing = Buffer.alloc(0);
-      return {
-        packet: { ...bare, ...none, ...zeros, ...more, seedHash: nothing, seed: nothing },
-      };
-    }
-    const total = (packet.definition.totalCents - packet.restCents).toString();
-    return {
-      packet: {
-        ...event,
-        phase: packet.phase,
-        strategy,
-        timing,
-        createdAt: String(AT),
-        expiresAt: String(AT + lifetimeMs),
-        endedAt: '0',
-        totalCents: String(totalCents),
-        amountsShown: isParty,
-        takenCents: total,
-        refundedCents: '0',
-        mine,
-        best: claims[0] ?? null,
-      },
-    };
-  }
-}
-
-function outputOf(group: Group, m: Message): NonNullable<Event__Output['message']> {
-  return { ...m, groupId: String(group.groupId), seq: String(m.seq), at: String(AT) };
 }

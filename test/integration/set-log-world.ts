@@ -11,9 +11,10 @@ import { RIGHT_SEND_PACKET, grantMac } from '../../lib/core/grant.ts';
 import { HmacKey } from '../../lib/core/hmac.ts';
 import type { CommandId, Id } from '../../lib/core/ids.ts';
 import { makeCommandId, setOfId } from '../../lib/core/ids.ts';
-import type { Outcome } from '../../lib/core/outcome.ts';
+import type { Outcome, Success } from '../../lib/core/outcome.ts';
 import { decodeOutcome } from '../../lib/core/outcome.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
+import type { Status } from '../../lib/core/status.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
 import { LANES } from '../../lib/core/transfer.ts';
 import type { SetId } from '../../lib/core/units.ts';
@@ -84,6 +85,8 @@ export class World {
   readonly replicas: Faulty[];
   readonly lines: { event: string; fields: string }[] = [];
   readonly publisher = new Publisher();
+  /** The slots that a new engine is told the Set owns. */
+  slots = new Uint8Array(128).fill(0xff);
   engine: Engine;
 
   private constructor(count: number) {
@@ -115,7 +118,7 @@ export class World {
       snapshotElsewhere: null, nodeSlot,
       configuration: {
         type: 'set.configure', clusterId: CLUSTER, replicas: replicas.length, quorum, rules: 1,
-        slots: new Uint8Array(128).fill(0xff),
+        slots: this.slots,
       },
     });
   }
@@ -160,11 +163,12 @@ export class World {
   async ask<T extends Command['type']>(
     command: Extract<Command, { type: T }>,
     engine: Engine = this.engine,
-  ): Promise<Extract<Outcome, { type: T; status: 'ok' }>> {
+  ): Promise<{ status: Status } & Extract<Success, { type: T }>> {
     const answers = this.submit(command, engine);
     await this.run(50);
     if (answers.length !== 1) throw new Error(`${command.type}: ${answers.length} answers`);
-    return answers[0] as Extract<Outcome, { type: T; status: 'ok' }>;
+    // A refusal has none of the other fields: a test that reads them fails.
+    return answers[0] as unknown as { status: Status } & Extract<Success, { type: T }>;
   }
 
   commandId(at: number = this.clock.now()): CommandId {
@@ -194,7 +198,7 @@ export class World {
     };
   }
 
-  async send(definition: PacketDefinition, commandId = this.commandId()): Promise<Outcome> {
+  async send(definition: PacketDefinition, commandId = this.commandId()): Promise<{ status: Status }> {
     const grant = this.grant(definition.sender, definition.groupId);
     return this.ask<'packet.send'>({ type: 'packet.send', commandId, definition, grant });
   }
@@ -219,9 +223,7 @@ export class World {
     for (let round = 0; round < 10 && this.driver.state.outbox.pendingCount > 0; round++) await this.carry();
   }
 
-  async deliver(args: { lane?: number; first: number; transfers: readonly Transfer[]; from?: SetId }): Promise<
-    Extract<Outcome, { type: 'transfer.deliver'; status: 'ok' }>
-  > {
+  async deliver(args: { lane?: number; first: number; transfers: readonly Transfer[]; from?: SetId }): Promise<Extract<Success, { type: 'transfer.deliver' }>> {
     const { lane = LANES.control, first, transfers, from = SET } = args;
     return this.ask<'transfer.deliver'>({ type: 'transfer.deliver', from, lane, first, transfers });
   }

@@ -115,6 +115,7 @@ export const PURE: readonly { folder: string; shell: readonly string[] }[] = [
       'set-node/leader.ts',
       'set-node/lists.ts',
       'set-node/lookups.ts',
+      'set-node/members.ts',
       'set-node/projections.ts',
       'set-node/replay.ts',
       'set-node/set-log.ts',
