@@ -1,11 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { AssertionFailed, assert } from '../core/assert.ts';
 import type { Entry } from '../core/journal-entry.ts';
+import { encodeEntry } from '../core/journal-entry.ts';
 import type { SetId } from '../core/units.ts';
 import type { ReplicaStore } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
 import { assertEntries, assertOwner } from './replica-arguments.ts';
-import type { Call, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
+import type { Call, EncodedAppend, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
 
 export type SqliteReplicaOptions = {
   /** The file; its folder is made when missing. Two replicas never share one. */
@@ -33,33 +34,45 @@ export async function openSqliteReplica(options: SqliteReplicaOptions): Promise<
 
 class SqliteReplica implements ReplicaStore {
   readonly #setId: SetId;
-  readonly #worker: Worker;
+  readonly #setup: WorkerSetup;
+  #worker: Worker;
+  #exited: Promise<void>;
   readonly #pending = new Map<number, Pending>();
-  readonly #exited: Promise<void>;
-  #nextId = 0;
+  #nextId = 1;
   #open = true;
+  #crash = false;
+  #restarting: Promise<void> | null = null;
 
   constructor({ path, setId, schemaModule }: SqliteReplicaOptions) {
     this.#setId = setId;
-    const setup: WorkerSetup = { path, setId, schema: schemaModule.href };
-    this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
-      workerData: setup,
+    this.#setup = { path, setId, schema: schemaModule.href };
+    this.#worker = this.#spawn();
+    this.#exited = exitOf(this.#worker);
+  }
+
+  #spawn(): Worker {
+    const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
+      workerData: this.#setup,
       execArgv: ['--disable-warning=ExperimentalWarning'],
     });
-    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
-    this.#worker.on('error', (error) => this.#crashed(error));
-    this.#exited = new Promise((resolve) => {
-      this.#worker.on('exit', (code) => {
-        this.#crashed(new Error(`worker ended with ${code}`));
-        resolve();
-      });
-    });
+    worker.on('message', (reply: Reply) => this.#settle(reply));
+    worker.on('error', (error) => this.#crashed(worker, error));
+    worker.on('exit', (code) => this.#crashed(worker, new Error(`worker ended with ${code}`)));
+    return worker;
+  }
+
+  /** A worker that crashed is a server that restarts: the next one is in doubt, as it should be (P3b). */
+  async #restart(): Promise<void> {
+    this.#worker = this.#spawn();
+    this.#exited = exitOf(this.#worker);
+    this.#crash = false;
+    await this.#wait(0);
   }
 
   /** Resolves when the file is open; the worker has ended when it rejects. */
   async opened(): Promise<void> {
     try {
-      await this.#wait(this.#nextId++);
+      await this.#wait(0);
     } catch (error) {
       this.#open = false;
       await this.#worker.terminate();
@@ -82,10 +95,11 @@ class SqliteReplica implements ReplicaStore {
     assert(first !== undefined, 'an append has entries');
     assertOwner(fence.owner);
     assertEntries({ setId: this.#setId, after: first.lsn - 1, epoch: fence.epoch, entries });
-    return this.#call('append', {
-      fence: { ...fence, owner: own(fence.owner) },
-      entries: entries.map(ownEntry),
-    });
+    const encoded = entries.map(encodeEntry);
+    const args: EncodedAppend = { fence: { ...fence, owner: own(fence.owner) }, entries: encoded };
+    const memory = encoded.map(({ buffer }) => buffer as ArrayBuffer);
+    // The pair of the worker's `append`, which answers as the port says.
+    return this.#post('append', [args], memory) as ReturnType<ReplicaStore['append']>;
   };
 
   readonly truncate: ReplicaStore['truncate'] = async ({ fence, after }) =>
@@ -135,12 +149,13 @@ class SqliteReplica implements ReplicaStore {
 
   /** What was asked before is answered before; then the worker ends. */
   async close(): Promise<void> {
-    if (this.#open) {
+    if (this.#open && !this.#crash) {
       const closed = this.#call('close');
       this.#open = false;
       // A worker that crashed meanwhile is as closed as one that said so.
       await closed.catch(() => undefined);
     }
+    this.#open = false;
     await this.#exited;
   }
 
@@ -152,10 +167,20 @@ class SqliteReplica implements ReplicaStore {
     return this.#post(method, args) as ReturnType<ReplicaStore[M]>;
   }
 
-  async #post(method: Method, args: readonly unknown[]): Promise<unknown> {
+  async #post(
+    method: Method,
+    args: readonly unknown[],
+    memory: readonly ArrayBuffer[] = [],
+  ): Promise<unknown> {
     if (!this.#open) throw new StoreError('unavailable', 'the replica is closed');
+    if (this.#crash) {
+      this.#restarting ??= this.#restart().finally(() => {
+        this.#restarting = null;
+      });
+    }
+    if (this.#restarting !== null) await this.#restarting;
     const call: Call = { id: this.#nextId++, method, args };
-    this.#worker.postMessage(call);
+    this.#worker.postMessage(call, memory);
     return this.#wait(call.id);
   }
 
@@ -176,13 +201,20 @@ class SqliteReplica implements ReplicaStore {
   }
 
   /** Whatever was on its way may have been done (P8). */
-  #crashed(cause: Error): void {
-    this.#open = false;
+  #crashed(worker: Worker, cause: Error): void {
+    if (worker !== this.#worker) return;
+    this.#crash = true;
     for (const { reject } of this.#pending.values()) {
       reject(new StoreError('unknown', 'the worker of the replica ended', { cause }));
     }
     this.#pending.clear();
   }
+}
+
+function exitOf(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.on('exit', () => resolve());
+  });
 }
 
 /** Bytes with a buffer of their own: a clone to the worker copies the whole buffer behind a view. */

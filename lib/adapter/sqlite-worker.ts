@@ -3,18 +3,19 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { AssertionFailed, assert } from '../core/assert.ts';
+import { decodeEntry } from '../core/journal-entry.ts';
 import type { Lsn } from '../core/units.ts';
 import { setId } from '../core/units.ts';
-import type { ReplicaStore, Schema } from '../port/replica-store.ts';
+import type { AppendReply, ReplicaStore, Schema } from '../port/replica-store.ts';
 import { SqliteFence } from './sqlite-fence.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { SqliteProjection } from './sqlite-projection.ts';
-import type { Call, Failure, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
+import type { Call, EncodedAppend, Failure, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
 import { makeProjectionTables, migrate } from './sqlite-schema.ts';
 import type { Snapshot } from './sqlite-snapshot.ts';
 import { readSnapshot, snapshotSteps } from './sqlite-snapshot.ts';
 import { Statements } from './sqlite-statements.ts';
-import { toStoreError } from './sqlite-transaction.ts';
+import { lazily, toStoreError } from './sqlite-transaction.ts';
 
 /** Another process holds the file's lock for one transaction only; longer is a fault. */
 const BUSY_TIMEOUT_MS = 1_000;
@@ -23,10 +24,10 @@ const CHECKPOINT_PAGES = 4_096;
 const LOG_BYTES_KEPT = 64 * 1_048_576;
 
 type Handlers = {
-  [M in Exclude<Method, 'close'>]: (
+  [M in Exclude<Method, 'close' | 'append'>]: (
     ...args: Parameters<ReplicaStore[M]>
   ) => Awaited<ReturnType<ReplicaStore[M]>> | ReturnType<ReplicaStore[M]>;
-};
+} & { append: (args: EncodedAppend) => AppendReply };
 
 assert(parentPort !== null, 'this file runs as a worker');
 const port = parentPort;
@@ -74,7 +75,7 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
     for (let before = calls; ;) {
       const others = calls > before;
       before = calls;
-      const { projected, more } = projection.projectChunk(to, others);
+      const { projected, more } = lazily(db, () => projection.projectChunk(to, others));
       if (!more) return projected;
       await turn();
       if (closing) return fence.projectedLsn();
@@ -89,16 +90,16 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
   return {
     bootstrap: (args) => fence.bootstrap(args),
     takeOver: (args) => fence.takeOver(args),
-    append: (args) => journal.append(args),
+    append: ({ fence: by, entries }) => journal.append({ fence: by, entries: entries.map(decodeEntry) }),
     truncate: (args) => journal.truncate(args),
     read: (args) => journal.read(args),
     fenceRow: () => fence.fenceRow(),
     recordIncarnation: (args) => fence.recordIncarnation(args),
     restore: (args) => journal.restore(args),
     admit: (args) => fence.admit(args),
-    setCommit: (at) => fence.setCommit(at),
+    setCommit: (at) => lazily(db, () => fence.setCommit(at)),
     commitLsn: () => fence.commitLsn(),
-    beat: (at) => fence.beat(at),
+    beat: (at) => lazily(db, () => fence.beat(at)),
     readBeat: () => fence.readBeat(),
     project,
     projectedLsn: () => fence.projectedLsn(),

@@ -10,7 +10,7 @@ const PROJECTOR = new URL('../../set-node/projection.ts', import.meta.url);
 const READ_BYTES = 4 * 1_048_576;
 const SETTLE_WITHIN_MS = 20_000;
 const GAUGES_WITHIN_MS = 15_000;
-const CLAIMS_TRIES_MAX = 100;
+const CLAIMS_TRIES_MAX = 30;
 const POLL_MS = 100;
 
 /** Asks the owner and the claim list of every packet of the round, and holds them to what people were told. */

@@ -11,13 +11,14 @@ import { KillWorld } from './kill-world.ts';
 import { sabotage } from './sabotage.ts';
 
 /** A kill that came too late proves less: the round is played, counted apart, and made up for. */
-const ROUNDS_PLAYED_FACTOR = 2;
+const ROUNDS_PLAYED_FACTOR = 3;
 
 type Totals = {
   played: number;
   inTheMiddle: number;
   acknowledged: number;
   unknown: number;
+  unsent: number;
   doneUnheard: number;
   entries: number;
   ops: number;
@@ -45,6 +46,7 @@ export async function proveKillEmbedded(options: KillOptions): Promise<KillProof
     inTheMiddle: 0,
     acknowledged: 0,
     unknown: 0,
+    unsent: 0,
     doneUnheard: 0,
     entries: 0,
     ops: 0,
@@ -91,9 +93,10 @@ async function playRound(world: KillWorld, totals: Totals): Promise<void> {
   const { options } = world;
   const round = totals.played;
   const before = { opens: world.opens.length, packets: world.packets.length };
-  const { acknowledged, unknown } = await killRound(world, round);
+  const { acknowledged, unknown, unsent } = await killRound(world, round);
   totals.acknowledged += acknowledged;
   totals.unknown += unknown;
+  totals.unsent += unsent;
   if (acknowledged > 0 && unknown > 0) totals.inTheMiddle += 1;
   if (options.sabotage !== null && round === 1) await sabotage(world, options.sabotage);
   await world.restart();
@@ -107,7 +110,7 @@ async function playRound(world: KillWorld, totals: Totals): Promise<void> {
   const seconds = world.restartSeconds.at(-1) ?? 0;
   options.say(
     `round ${round}: ${acknowledged} acknowledged, ${unknown} unknown (${doneUnheard} of them ` +
-      `done), back in ${seconds.toFixed(2)} s${world.findings.none ? '' : ', DOES NOT HOLD'}`,
+      `done), ${unsent} not sent, back in ${seconds.toFixed(2)} s${world.findings.none ? '' : ', DOES NOT HOLD'}`,
   );
 }
 
@@ -123,6 +126,7 @@ function figuresOf({ findings, restartSeconds, opens }: KillWorld, totals: Total
     count('opens asked', opens.length),
     count('acknowledged before the kill', totals.acknowledged),
     count('unknown after the kill', totals.unknown),
+    count('not yet sent at the kill', totals.unsent),
     count('unknown, and had been done', totals.doneUnheard),
     none('lost', { value: findings.lost, unit: 'opens' }),
     none('changed answers', { value: findings.changed, unit: 'answers' }),

@@ -7,6 +7,8 @@ import { pause } from './member.ts';
 const KILL_PART_MAX = 0.6;
 /** ... and up to this much later, so that it does not follow the rhythm of the answers. */
 const KILL_DELAY_MS_MAX = 5;
+/** Asking pauses this often to read answers. */
+const SLICES = 32;
 const LIVE_TRIES_MAX = 200;
 
 type RoundFigures = {
@@ -14,6 +16,8 @@ type RoundFigures = {
   readonly acknowledged: number;
   /** Opens whose line was lost before an answer. */
   readonly unknown: number;
+  /** Opens that had not left the client at the kill. */
+  readonly unsent: number;
 };
 
 /** Sends packets, asks for all shares at once, and kills the process in the middle. */
@@ -22,9 +26,8 @@ export async function killRound(world: KillWorld, round: number): Promise<RoundF
   const opens = planOpens(world, packets);
   world.packets.push(...packets);
   world.opens.push(...opens);
-  const unknown = await fire(world, { round, opens });
-  const acknowledged = opens.filter((open) => open.acknowledged).length;
-  return { acknowledged, unknown: unknown.length };
+  const fired = await fire(world, { round, opens });
+  return { acknowledged: opens.filter((open) => open.acknowledged).length, ...fired };
 }
 
 /**
@@ -155,31 +158,52 @@ function planOpens(world: KillWorld, packets: readonly SentPacket[]): Open[] {
   return opens;
 }
 
-/** Asks everything at once and kills the process in between. @returns the opens nobody answered */
+type Fired = { readonly unknown: number; readonly unsent: number };
+
+/**
+ * Asks all opens without waiting for an answer, and kills the process when a random part of the
+ * answers is here. What had not left by then was not asked.
+ */
 async function fire(
   world: KillWorld,
   args: { round: number; opens: readonly Open[] },
-): Promise<Open[]> {
+): Promise<Fired> {
   const { random, process } = world;
   const { round, opens } = args;
   const killAt = 1 + random.below(Math.max(1, Math.floor(opens.length * KILL_PART_MAX)));
   const delayMs = random.below(KILL_DELAY_MS_MAX + 1);
   let answers = 0;
-  const unknown: Open[] = [];
-  await Promise.all(
-    opens.map(async (open) => {
-      const answer = await open.member.ask({ round, phase: 'fire', ...question(open) });
-      if (answer === null) return unknown.push(open);
-      open.told = toldOf(answer);
-      open.acknowledged = open.told !== null;
-      answers += 1;
-      if (answers === killAt) setTimeout(() => process.kill(), delayMs);
-      return answers;
-    }),
-  );
-  process.kill();
+  let unknown = 0;
+  let killed = false;
+  const kill = (): void => {
+    killed = true;
+    process.kill();
+  };
+  const asked = async (open: Open): Promise<void> => {
+    const answer = await open.member.ask({ round, phase: 'fire', ...question(open) });
+    if (answer === null) {
+      unknown += 1;
+      return;
+    }
+    open.told = toldOf(answer);
+    open.acknowledged = open.told !== null;
+    answers += 1;
+    if (answers === killAt) setTimeout(kill, delayMs);
+  };
+  const slice = Math.ceil(opens.length / SLICES);
+  const waiting: Promise<void>[] = [];
+  for (let at = 0; at < opens.length && !killed; at += slice) {
+    waiting.push(...opens.slice(at, at + slice).map(asked));
+    // Lets answers in: otherwise everything is answered before the first one is read.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  const unsent = opens.length - waiting.length;
+  await Promise.all(waiting);
+  kill();
   await process.ended;
-  return unknown;
+  return { unknown, unsent };
 }
 
 function question(open: Open): { op: 'packet.open'; input: { packetId: string } } {

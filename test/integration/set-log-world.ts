@@ -57,7 +57,8 @@ export class Faulty {
       get: (disk, name) => {
         const method: unknown = Reflect.get(disk, name);
         if (typeof method !== 'function') return method;
-        return (...args: unknown[]) => this.#call(String(name), () => method.apply(disk, args) as unknown);
+        return (...args: unknown[]) =>
+          this.#call(String(name), () => method.apply(disk, args) as unknown);
       },
     });
   }
@@ -113,11 +114,24 @@ export class World {
     const log = { info: note, warn: note, error: note };
     const quorum = replicas.length === 3 ? 2 : 1;
     return new Engine({
-      setId: SET, replicas: replicas.map(({ store }) => store), quorum, clock, random, crypto,
-      bus: new MemoryBus({ clock, log }), log, publisher, homeOf: () => SET,
-      snapshotElsewhere: null, nodeSlot,
+      setId: SET,
+      replicas: replicas.map(({ store }) => store),
+      quorum,
+      clock,
+      random,
+      crypto,
+      bus: new MemoryBus({ clock, log }),
+      log,
+      publisher,
+      homeOf: () => SET,
+      snapshotElsewhere: null,
+      nodeSlot,
       configuration: {
-        type: 'set.configure', clusterId: CLUSTER, replicas: replicas.length, quorum, rules: 1,
+        type: 'set.configure',
+        clusterId: CLUSTER,
+        replicas: replicas.length,
+        quorum,
+        rules: 1,
         slots: this.slots,
       },
     });
@@ -153,7 +167,8 @@ export class World {
   submit(command: Command, engine: Engine = this.engine): Outcome[] {
     const answers: Outcome[] = [];
     engine.submit({
-      bytes: encodeCommand(command), tag: 1,
+      bytes: encodeCommand(command),
+      tag: 1,
       sink: { reply: (_tag, _lsn, bytes) => answers.push(decodeOutcome(command.type, bytes)) },
     });
     return answers;
@@ -185,20 +200,43 @@ export class World {
 
   grant(name: string, groupId: Id, at: number = this.clock.now()): Grant {
     const role: Role = 'member';
-    const body = { groupId, role, rights: RIGHT_SEND_PACKET, groupLsn: lsn(1), issuedAt: timeMs(at) };
+    const body = {
+      groupId,
+      role,
+      rights: RIGHT_SEND_PACKET,
+      groupLsn: lsn(1),
+      issuedAt: timeMs(at),
+    };
     const key = new HmacKey(this.crypto.grantKey(setOfId(groupId)));
     return { ...body, mac: grantMac(key, user(name), body) };
   }
 
-  definition(args: { packetId: Id; groupId: Id; sender: string; totalCents?: number; count?: number }): PacketDefinition {
+  definition(args: {
+    packetId: Id;
+    groupId: Id;
+    sender: string;
+    totalCents?: number;
+    count?: number;
+  }): PacketDefinition {
     return {
-      packetId: args.packetId, groupId: args.groupId, sender: user(args.sender), kind: 'lucky',
-      strategy: 'double_mean', timing: 'at_open', totalCents: cents(args.totalCents ?? 100),
-      count: args.count ?? 1, lifetimeMs: 3_600_000, greeting: '', receivers: [],
+      packetId: args.packetId,
+      groupId: args.groupId,
+      sender: user(args.sender),
+      kind: 'lucky',
+      strategy: 'double_mean',
+      timing: 'at_open',
+      totalCents: cents(args.totalCents ?? 100),
+      count: args.count ?? 1,
+      lifetimeMs: 3_600_000,
+      greeting: '',
+      receivers: [],
     };
   }
 
-  async send(definition: PacketDefinition, commandId = this.commandId()): Promise<{ status: Status }> {
+  async send(
+    definition: PacketDefinition,
+    commandId = this.commandId(),
+  ): Promise<{ status: Status }> {
     const grant = this.grant(definition.sender, definition.groupId);
     return this.ask<'packet.send'>({ type: 'packet.send', commandId, definition, grant });
   }
@@ -213,17 +251,28 @@ export class World {
         receipt.kind === 'tombstone' ? [{ number: first + index, reason: receipt.reason }] : [],
       );
       await this.ask<'transfer.ack'>({
-        type: 'transfer.ack', to: SET, lane, upTo: first + transfers.length - 1, tombstones,
-        receiptEpoch: this.driver.epoch, receiptLsn: this.driver.commit,
+        type: 'transfer.ack',
+        to: SET,
+        lane,
+        upTo: first + transfers.length - 1,
+        tombstones,
+        receiptEpoch: this.driver.epoch,
+        receiptLsn: this.driver.commit,
       });
     }
   }
 
   async carryAll(): Promise<void> {
-    for (let round = 0; round < 10 && this.driver.state.outbox.pendingCount > 0; round++) await this.carry();
+    for (let round = 0; round < 10 && this.driver.state.outbox.pendingCount > 0; round++)
+      await this.carry();
   }
 
-  async deliver(args: { lane?: number; first: number; transfers: readonly Transfer[]; from?: SetId }): Promise<Extract<Success, { type: 'transfer.deliver' }>> {
+  async deliver(args: {
+    lane?: number;
+    first: number;
+    transfers: readonly Transfer[];
+    from?: SetId;
+  }): Promise<Extract<Success, { type: 'transfer.deliver' }>> {
     const { lane = LANES.control, first, transfers, from = SET } = args;
     return this.ask<'transfer.deliver'>({ type: 'transfer.deliver', from, lane, first, transfers });
   }
@@ -231,13 +280,30 @@ export class World {
   async foundGroup(owner: string): Promise<Id> {
     const groupId = await this.takeId();
     await this.ask<'group.create'>({
-      type: 'group.create', commandId: this.commandId(), user: user(owner), groupId, name: 'g', history: 'all',
+      type: 'group.create',
+      commandId: this.commandId(),
+      user: user(owner),
+      groupId,
+      name: 'g',
+      history: 'all',
     });
     await this.carryAll();
     return groupId;
   }
 
-  message(name: string, groupId: Id, commandId = this.commandId()): Extract<Command, { type: 'message.send' }> {
-    return { type: 'message.send', commandId, user: user(name), groupId, kind: 'text', body: 'x', seenSeq: 0 };
+  message(
+    name: string,
+    groupId: Id,
+    commandId = this.commandId(),
+  ): Extract<Command, { type: 'message.send' }> {
+    return {
+      type: 'message.send',
+      commandId,
+      user: user(name),
+      groupId,
+      kind: 'text',
+      body: 'x',
+      seenSeq: 0,
+    };
   }
 }

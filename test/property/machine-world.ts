@@ -128,8 +128,7 @@ export class TestWorld {
       place: { lsn: lsn(cell.state.lsn + 1), ts },
     });
     const { outcome, postings, sends, effects } = decision;
-    const name = `${command.type} ${outcome.status}`;
-    this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
+    this.#note(`${command.type} ${outcome.status}`);
     cell.model.step(command, { ...genuine, ts }, decision);
     if (effects) {
       writeOp(cell.payload, { command: bytes, outcome, postings, sends });
@@ -139,12 +138,17 @@ export class TestWorld {
       const carried = this.#lane(`${command.from}/${cell.setId}/${command.lane}`);
       for (const [index, receipt] of outcome.receipts.entries()) {
         carried[command.first - 1 + index] = receipt;
+        this.#note(`${command.transfers[index]?.kind} ${receipt.kind}`);
       }
     }
     this.#history.push({ cell, command, genuine });
     compareSet(cell, PEOPLE);
     compareMoney(this.cells);
     return outcome.status;
+  }
+
+  #note(name: string): void {
+    this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
   }
 
   #lane(name: string): Carried {
@@ -351,7 +355,10 @@ export class TestWorld {
     const recent = this.#history.slice(-64);
     const earlier = at(recent, pick);
     if (earlier === undefined) return;
-    const { cell, command, genuine } = earlier;
+    const { command, genuine } = earlier;
+    // A node with an old topology asks the wrong Set now and then.
+    const lost = pick % 8 === 7 && /^(packet|group|message|wallet)/.test(command.type);
+    const cell = lost ? at(this.cells, earlier.cell.setId) : earlier.cell;
     if (how === 'same' || !('commandId' in command)) return this.submit(cell, command, genuine);
     if (how === 'new_id') {
       // Another command for the same group is a node's bug: the Set stops, and that is not tested here.
