@@ -5,7 +5,11 @@ import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
 import { setId } from '../lib/core/units.ts';
 import { takeSnapshot } from '../set-node/snapshotter.ts';
 
-export type SnapshotJob = { readonly path: string; readonly setId: number; readonly schemaModule: string };
+export type SnapshotJob = {
+  readonly path: string;
+  readonly setId: number;
+  readonly schemaModule: string;
+};
 
 const NO_KEY = new Uint8Array(32);
 
@@ -13,7 +17,11 @@ const NO_KEY = new Uint8Array(32);
 async function run(job: SnapshotJob): Promise<void> {
   const { sha256 } = makeCrypto({ seedKey: NO_KEY, clusterSecret: NO_KEY });
   const id = setId(job.setId);
-  const store = await openSqliteReplica({ path: job.path, setId: id, schemaModule: new URL(job.schemaModule) });
+  const store = await openSqliteReplica({
+    path: job.path,
+    setId: id,
+    schemaModule: new URL(job.schemaModule),
+  });
   try {
     await takeSnapshot({ store, setId: id, hash: sha256 });
   } finally {

@@ -53,6 +53,8 @@ export type StartOptions = {
   readonly pageDir: string;
   readonly log: Log;
   readonly limits?: Partial<AccessLimits>;
+  /** How long the Sets may take to lead; default 30 s. */
+  readonly readyWithinMs?: number;
 };
 
 export type Embedded = {
@@ -99,21 +101,31 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
   const servers = await Promise.all(
     topology.sets.map(({ id }) => startSet({ id, options, topology, sockets, ports, lifecycle })),
   );
-  await Promise.all(servers.map((server) => within(server.engine.ready())));
+  const readyMs = options.readyWithinMs ?? READY_WITHIN_MS;
+  await Promise.all(servers.map((server) => within(server.engine.ready(), readyMs)));
 
-  const addresses = new Map(topology.sets.map(({ primary }, index) => [primary, servers[index]?.address ?? '']));
+  const addresses = new Map(
+    topology.sets.map(({ primary }, index) => [primary, servers[index]?.address ?? '']),
+  );
   const router = createRouter({
-    ...ports, topology,
+    ...ports,
+    topology,
     // The document names Sets for life; sockets are of this process only.
     connect: (address) => openSetNode(addresses.get(address) ?? address),
   });
   await lifecycle.start(() => ({ name: 'router', close: () => router.close() }));
   const reconciler = startReconciler({ ...ports, router });
-  await lifecycle.start(() => ({ name: 'reconciler', drain: () => reconciler.drain(), stop: () => reconciler.stop() }));
+  await lifecycle.start(() => ({
+    name: 'reconciler',
+    drain: () => reconciler.drain(),
+    stop: () => reconciler.stop(),
+  }));
 
   const refresh = processMetrics(metrics);
   const access = await startAccess({
-    ...options, ...ports, router,
+    ...options,
+    ...ports,
+    router,
     metrics: { ...withRefresh(metrics, refresh) },
     cache: new MemoryCache({ clock }),
     tokens: new Tokens(tokenSecret(keys.clusterSecret)),
@@ -121,13 +133,18 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
     version: '0.1.0',
   });
   await lifecycle.start(() => ({
-    name: 'access', drain: () => access.drain(), stop: async () => access.stop(),
+    name: 'access',
+    drain: () => access.drain(),
+    stop: async () => access.stop(),
   }));
   return { url: `http://${options.host}:${access.port}`, port: access.port, router, lifecycle };
 }
 
 /** Process metrics are read when somebody asks. */
-function withRefresh(metrics: ReturnType<typeof createMetrics>, refresh: () => void): ReturnType<typeof createMetrics> {
+function withRefresh(
+  metrics: ReturnType<typeof createMetrics>,
+  refresh: () => void,
+): ReturnType<typeof createMetrics> {
   return {
     contentType: metrics.contentType,
     counter: (args) => metrics.counter(args),
@@ -152,8 +169,13 @@ async function topologyOf({ dataDir, sets }: StartOptions): Promise<Topology> {
   const made = firstTopology({
     clusterId: randomBytes(16).toString('hex'),
     sets: Array.from({ length: sets }, (_, index) => ({
-      id: setId(index + 1), state: 'active', weight: 1, region: 'local',
-      primary: `embedded-${index + 1}`, backup: '', replicas: [],
+      id: setId(index + 1),
+      state: 'active',
+      weight: 1,
+      region: 'local',
+      primary: `embedded-${index + 1}`,
+      backup: '',
+      replicas: [],
     })),
   });
   await saveTopology(path, made);
@@ -165,7 +187,18 @@ async function startSet(args: {
   options: StartOptions;
   topology: Topology;
   sockets: string;
-  ports: Omit<Parameters<typeof startSetServer>[0], 'setId' | 'replicas' | 'quorum' | 'address' | 'topologyVersion' | 'homeOf' | 'nodeSlot' | 'configuration' | 'snapshotElsewhere'>;
+  ports: Omit<
+    Parameters<typeof startSetServer>[0],
+    | 'setId'
+    | 'replicas'
+    | 'quorum'
+    | 'address'
+    | 'topologyVersion'
+    | 'homeOf'
+    | 'nodeSlot'
+    | 'configuration'
+    | 'snapshotElsewhere'
+  >;
   lifecycle: Lifecycle;
 }): Promise<SetServer> {
   const { id, options, topology, sockets, ports, lifecycle } = args;
@@ -174,26 +207,62 @@ async function startSet(args: {
   for (let replicaId = 0; replicaId < options.replicas; replicaId++) {
     const path = pathOf({ dataDir: options.dataDir, id, replicaId });
     const store = await openSqliteReplica({ path, setId: id, schemaModule: PROJECTOR });
-    await lifecycle.start(() => ({ name: `replica-${id}-${replicaId}`, close: () => store.close() }));
-    const made = await store.bootstrap({ clusterId, replicaId, replicas: options.replicas });
-    if (made === 'foreign_cluster') throw new Error(`${path} belongs to another cluster`);
+    await lifecycle.start(() => ({
+      name: `replica-${id}-${replicaId}`,
+      close: () => store.close(),
+    }));
     replicas.push(store);
   }
+  await bootstrapNew({ replicas, clusterId });
   const quorum = options.replicas === 3 ? 2 : 1;
   const server = await startSetServer({
-    ...ports, setId: id, replicas, quorum, nodeSlot: 0,
+    ...ports,
+    setId: id,
+    replicas,
+    quorum,
+    nodeSlot: 0,
     address: `unix:${join(sockets, String(id))}`,
     topologyVersion: () => topology.version,
     homeOf: (user) => ownerOfSlot(topology, slotOf(user)),
     snapshotElsewhere: (replicaId) =>
-      snapshot({ path: pathOf({ dataDir: options.dataDir, id, replicaId }), setId: id, schemaModule: PROJECTOR.href }),
+      snapshot({
+        path: pathOf({ dataDir: options.dataDir, id, replicaId }),
+        setId: id,
+        schemaModule: PROJECTOR.href,
+      }),
     configuration: {
-      type: 'set.configure', clusterId, replicas: options.replicas, quorum, rules: RULES,
+      type: 'set.configure',
+      clusterId,
+      replicas: options.replicas,
+      quorum,
+      rules: RULES,
       slots: slotBitmap(topology, id),
     },
   });
   await lifecycle.start(() => ({ name: `set-${id}`, stop: () => server.stop() }));
   return server;
+}
+
+/**
+ * P0: rows are made once, for all replicas together, before anybody has led. Later a blank disk is a
+ * lost disk, and comes back by re-admission.
+ */
+async function bootstrapNew(args: {
+  replicas: readonly ReplicaStore[];
+  clusterId: Uint8Array;
+}): Promise<void> {
+  const { replicas, clusterId } = args;
+  const rows = await Promise.all(replicas.map((store) => store.fenceRow()));
+  const neverLed = rows.every((row) => row === null || row.fenceEpoch === 0);
+  for (const [replicaId, store] of replicas.entries()) {
+    if (rows[replicaId] === null && !neverLed) continue;
+    const made = await store.bootstrap({ clusterId, replicaId, replicas: replicas.length });
+    if (made === 'foreign_cluster') {
+      throw Object.assign(new Error(`replica ${replicaId} is of another cluster`), {
+        code: 'foreign_cluster',
+      });
+    }
+  }
 }
 
 function pathOf(of: { dataDir: string; id: SetId; replicaId: number }): string {
@@ -203,7 +272,8 @@ function pathOf(of: { dataDir: string; id: SetId; replicaId: number }): string {
 /** In a thread of its own, so that nobody waits for it. Rejects when it fails. */
 function snapshot(job: SnapshotJob): Promise<void> {
   const worker = new Worker(new URL('./snapshot-worker.ts', import.meta.url), {
-    workerData: job, execArgv: ['--disable-warning=ExperimentalWarning'],
+    workerData: job,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   });
   return new Promise((resolve, reject) => {
     worker.on('error', reject);
@@ -214,10 +284,14 @@ function snapshot(job: SnapshotJob): Promise<void> {
   });
 }
 
-async function within<T>(ready: Promise<T>): Promise<T> {
+async function within<T>(ready: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`a Set did not lead within ${READY_WITHIN_MS} ms`)), READY_WITHIN_MS);
+    const reason = `a Set did not lead within ${limitMs} ms: the log says why`;
+    timer = setTimeout(
+      () => reject(Object.assign(new Error(reason), { code: 'no_leader' })),
+      limitMs,
+    );
   });
   try {
     return await Promise.race([ready, late]);

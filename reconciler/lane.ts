@@ -141,6 +141,7 @@ function tombstoneOf(receipt: Receipt, number: number): Tombstone[] {
     case 'message':
     case 'applied':
     case 'duplicate':
+    case 'stale':
       return [];
     default:
       return unreachable(receipt);

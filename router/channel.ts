@@ -32,7 +32,7 @@ export type Wire<Request, Out, In, Reply extends { readonly tag: number }, Answe
   /** The replies of a batch. Throws DecodeError. */
   unpack(batch: In): readonly Reply[];
   /** What the caller gets. Throws DecodeError. */
-  answer(request: Request, reply: Reply, batch: In): Answer;
+  answer(args: { request: Request; doubtful: boolean; reply: Reply; batch: In }): Answer;
   sizeOf(request: Request): number;
   fail(request: Request, failure: Failure): Answer;
 };
@@ -44,6 +44,8 @@ export type Pending<Request, Answer> = {
   readonly deadlineAt: number;
   /** On whichever stream: from then on nobody can say that it was not done. */
   written: boolean;
+  /** Written on a stream that is gone: a refusal of the second copy says nothing of the first. */
+  doubtful: boolean;
   readonly resolve: (answer: Answer) => void;
 };
 
@@ -106,7 +108,7 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
       const tag = this.#nextTag;
       this.#nextTag = tag === 0xffff_ffff ? 1 : tag + 1;
       const deadlineAt = this.#ports.clock.monotonicMs() + deadlineMs;
-      const pending = { tag, request, deadlineAt, written: false, resolve };
+      const pending = { tag, request, deadlineAt, written: false, doubtful: false, resolve };
       assert(!this.#pending.has(tag), 'a tag is free again long before it comes round');
       this.#pending.set(tag, pending);
       this.#queue.push(pending);
@@ -167,6 +169,7 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
       this.#downSince = clock.monotonicMs();
       log.warn('stream_lost', { channel: this.#name, reason });
     }
+    for (const pending of this.#pending.values()) pending.doubtful ||= pending.written;
     this.#queue = [...this.#pending.values()];
     this.#timer?.cancel();
     this.#timer = clock.after(this.#backoff.next(), () => this.#open());
@@ -222,7 +225,7 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
       // Answered at its deadline already.
       if (pending === undefined) continue;
       // Before it is forgotten: bytes that cannot be read break the stream and are asked for again.
-      const answer = this.#wire.answer(pending.request, reply, batch);
+      const answer = this.#wire.answer({ ...pending, reply, batch });
       this.#pending.delete(reply.tag);
       pending.resolve(answer);
     }

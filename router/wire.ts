@@ -60,10 +60,15 @@ export function commandWire(args: WireArgs): CommandWire {
       facts.queueWaitUs = batch.queueWaitUs;
       return decodeReplies(batch.body);
     },
-    answer: (request, reply) => ({
-      outcome: decodeOutcome(request.type, reply.outcome),
-      mark: { setId: set, epoch: facts.epoch, lsn: reply.lsn },
-    }),
+    answer: ({ request, doubtful, reply }) => {
+      const outcome = decodeOutcome(request.type, reply.outcome);
+      // 16b: the copy that was refused is not the only one; the first may be sealed.
+      const lies = outcome.status === 'set_unavailable' || outcome.status === 'overloaded';
+      return {
+        outcome: doubtful && lies ? refuse(request.type, 'unknown') : outcome,
+        mark: { setId: set, epoch: facts.epoch, lsn: reply.lsn },
+      };
+    },
     sizeOf: (request) => request.bytes.length + ITEM_OVERHEAD_BYTES,
     fail: (request, failure) => ({
       outcome: refuse(request.type, failure),
@@ -91,7 +96,7 @@ export function queryWire(args: WireArgs): QueryWire {
       demandSet(batch.setId, args.set);
       return batch.replies;
     },
-    answer: (_, reply) => {
+    answer: ({ reply }) => {
       const status = statusOf(reply.status);
       return { status, reply: status === 'ok' ? reply : null };
     },

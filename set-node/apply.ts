@@ -27,7 +27,12 @@ type Applied<Type extends Command['type']> = {
  * Applies a recorded outcome to the state, before its postings: the same code for a leader that
  * has just decided and for a replay. Checks invariants, recomputes nothing (rulings 8).
  */
-export function applyOutcome(args: { state: SetState; command: Command; outcome: Outcome; place: Place }): void {
+export function applyOutcome(args: {
+  state: SetState;
+  command: Command;
+  outcome: Outcome;
+  place: Place;
+}): void {
   const { state, command, outcome, place } = args;
   const key = keyOf(command);
   if (key !== null) {
@@ -39,7 +44,12 @@ export function applyOutcome(args: { state: SetState; command: Command; outcome:
   applySuccess({ state, command, outcome, place });
 }
 
-function applySuccess(args: { state: SetState; command: Command; outcome: Success; place: Place }): void {
+function applySuccess(args: {
+  state: SetState;
+  command: Command;
+  outcome: Success;
+  place: Place;
+}): void {
   const { state, command, place } = args;
   // The pair of types was asserted above; each case narrows both.
   const outcome = args.outcome as never;
@@ -86,7 +96,10 @@ function applySuccess(args: { state: SetState; command: Command; outcome: Succes
 }
 
 function reserveIds({ state, outcome }: Applied<'ids.reserve'>): void {
-  const cursor = { ms: msOfId(outcome.firstId), sequence: sequenceOfId(outcome.firstId) + outcome.count };
+  const cursor = {
+    ms: msOfId(outcome.firstId),
+    sequence: sequenceOfId(outcome.firstId) + outcome.count,
+  };
   const { ms, sequence } = state.idCursor;
   assert(
     cursor.ms > ms || (cursor.ms === ms && cursor.sequence >= sequence + outcome.count),
@@ -106,11 +119,19 @@ function claim({ state, command, outcome, place }: Applied<'packet.open'>): void
   const rest = packet.restCents - outcome.amountCents;
   assert(rest >= outcome.left * LIMITS.shareCentsMin, 'M4: a cent stays for everyone to come');
   assert(outcome.left > 0 || rest === 0, 'M4: the last takes all');
-  claims.set(command.user, { order: outcome.order, amountCents: outcome.amountCents, at: outcome.at });
+  claims.set(command.user, {
+    order: outcome.order,
+    amountCents: outcome.amountCents,
+    at: outcome.at,
+  });
   if (outcome.left > 0) return;
   assert(outcome.seed.length === 32, 'the end reveals the seed');
   packet.end = {
-    kind: 'drained', at: place.ts, lsn: place.lsn, refundCents: cents(0), seed: outcome.seed,
+    kind: 'drained',
+    at: place.ts,
+    lsn: place.lsn,
+    refundCents: cents(0),
+    seed: outcome.seed,
   };
   forgetSecrets(packet);
 }
@@ -121,7 +142,10 @@ function expire({ state, command, outcome, place }: Applied<'packet.expire'>): v
   assert(outcome.refundCents === packet.restCents, 'M4: the refund is all of the rest');
   assert(place.ts >= packet.expiresAt, 'log time decides expiry');
   packet.end = {
-    kind: 'refunded', at: place.ts, lsn: place.lsn, refundCents: outcome.refundCents,
+    kind: 'refunded',
+    at: place.ts,
+    lsn: place.lsn,
+    refundCents: outcome.refundCents,
     seed: outcome.seed,
   };
   forgetSecrets(packet);
@@ -140,8 +164,12 @@ function join({ state, command, outcome, place }: Applied<'group.join'>): void {
   group.version = outcome.version;
   assert(outcome.joinedSeq === group.seq, 'a join stands after the last message');
   group.members.set(command.user, {
-    role: outcome.role, joinedAt: place.ts, joinedSeq: group.seq, readSeq: group.seq,
-    readCount: group.counting, ownAfter: 0,
+    role: outcome.role,
+    joinedAt: place.ts,
+    joinedSeq: group.seq,
+    readSeq: group.seq,
+    readCount: group.counting,
+    ownAfter: 0,
   });
   const seq = appendMessage(group, { sender: command.user, counts: false });
   assert(seq === outcome.seq, 'seq is contiguous');
@@ -163,7 +191,9 @@ function append({ state, command, outcome }: Applied<'message.send'>): void {
   assert(group !== undefined && member !== undefined, 'members write');
   const seen = Math.min(command.seenSeq, group.seq);
   if (seen > member.readSeq) {
-    Object.assign(member, countsAt(group, { seq: seen, user: command.user }), { readSeq: seen });
+    Object.assign(member, countsAt(group, { seq: seen, user: command.user, member }), {
+      readSeq: seen,
+    });
   }
   const seq = appendMessage(group, { sender: command.user, counts: true });
   assert(seq === outcome.seq, 'seq is contiguous');
@@ -187,16 +217,25 @@ export function applyTransfer(args: {
     return;
   }
   state.inbox.record({ ...args, refused: null });
+  if (receipt.kind === 'stale') return;
   switch (transfer.kind) {
     case 'packet.create': {
       assert(receipt.kind === 'live', 'a created packet has a sealed seed');
       const { definition } = transfer;
       assert(!state.packets.has(definition.packetId), 'a packet is created once');
       state.packets.set(definition.packetId, {
-        definition, definitionHash: definitionHash(definition), sealedSeed: receipt.sealedSeed,
-        seedHash: receipt.seedHash, createdAt: place.ts,
-        expiresAt: timeMs(place.ts + definition.lifetimeMs), restCents: 0, claims: new Map(),
-        end: null, seed: null, seedKey: null, shares: null,
+        definition,
+        definitionHash: definitionHash(definition),
+        sealedSeed: receipt.sealedSeed,
+        seedHash: receipt.seedHash,
+        createdAt: place.ts,
+        expiresAt: timeMs(place.ts + definition.lifetimeMs),
+        restCents: 0,
+        claims: new Map(),
+        end: null,
+        seed: null,
+        seedKey: null,
+        shares: null,
       });
       return;
     }
@@ -211,10 +250,27 @@ export function applyTransfer(args: {
       const { groupId, owner, name, history } = transfer;
       assert(!state.groups.has(groupId), 'a group is founded once');
       state.groups.set(groupId, {
-        groupId, name, owner, history, createdAt: place.ts, version: 1, seq: 1, counting: 0,
+        groupId,
+        name,
+        owner,
+        history,
+        createdAt: place.ts,
+        version: 1,
+        seq: 1,
+        counting: 0,
         recent: [{ seq: 1, sender: null }],
         members: new Map([
-          [owner, { role: 'owner', joinedAt: place.ts, joinedSeq: 0, readSeq: 1, readCount: 0, ownAfter: 0 }],
+          [
+            owner,
+            {
+              role: 'owner',
+              joinedAt: place.ts,
+              joinedSeq: 0,
+              readSeq: 1,
+              readCount: 0,
+              ownAfter: 0,
+            },
+          ],
         ]),
       });
       return;
@@ -222,7 +278,8 @@ export function applyTransfer(args: {
     case 'member.hint': {
       const { groupId, user, version, present, name } = transfer;
       const { hints } = state.person(user);
-      if (version > (hints.get(groupId)?.version ?? 0)) hints.set(groupId, { version, present, name });
+      assert(version > (hints.get(groupId)?.version ?? 0), 'an older hint is stale');
+      hints.set(groupId, { version, present, name });
       return;
     }
     case 'claim.credit':

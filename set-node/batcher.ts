@@ -103,9 +103,18 @@ export class Batcher {
     assert(kind !== 'OPS' || this.#opCount > 0, 'no empty entry is written');
     assert(ts >= state.ts, 'rulings 7: log time never falls');
     const head = {
-      setId: state.setId, lsn: lsn(state.lsn + 1), epoch: stamp.epoch, leaderId: stamp.owner,
-      kind, prev: this.#prev, ts, commitLsn: stamp.commitLsn, acked: stamp.acked, format: FORMAT,
-      opCount: this.#opCount, money: state.money(),
+      setId: state.setId,
+      lsn: lsn(state.lsn + 1),
+      epoch: stamp.epoch,
+      leaderId: stamp.owner,
+      kind,
+      prev: this.#prev,
+      ts,
+      commitLsn: stamp.commitLsn,
+      acked: stamp.acked,
+      format: FORMAT,
+      opCount: this.#opCount,
+      money: state.money(),
     };
     const entry = seal({ head, payload: this.#payload.finish(), hash: this.#hash });
     state.lsn = entry.lsn;
@@ -117,7 +126,13 @@ export class Batcher {
       if (packet === undefined || packet.end !== null) continue;
       progress.set(packetId, packetEvent({ packet, phase: 'progress', lsn: entry.lsn, ts }));
     }
-    const batch = { entry, events: this.#events, progress, messages: this.#messages, sends: this.#sends };
+    const batch = {
+      entry,
+      events: this.#events,
+      progress,
+      messages: this.#messages,
+      sends: this.#sends,
+    };
     this.#payload.reset();
     this.#opCount = 0;
     this.#events = [];

@@ -18,6 +18,8 @@ export type Earlier =
   | { kind: 'answer'; fingerprint: string; outcome: Outcome }
   | { kind: 'claim'; amountCents: Cents; order: number; at: TimeMs }
   | { kind: 'ended'; phase: 'drained' | 'refunded'; groupId: Id }
+  /** Of the packets that a delivery would create, those that ended and left memory. */
+  | { kind: 'packets'; ids: ReadonlySet<Id> }
   /** Looked up, and there is nothing. */
   | { kind: 'nothing' };
 

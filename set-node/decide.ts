@@ -41,6 +41,8 @@ export function decide(args: {
   world: World;
 }): Decision {
   const { state, command } = args;
+  const misrouted = whyNotHere(state, command);
+  if (misrouted !== null) return refused(command, misrouted);
   const repeated = answerAgain(args);
   if (repeated !== null) return withoutEffects(repeated);
   switch (command.type) {
@@ -48,9 +50,17 @@ export function decide(args: {
       return done({ outcome: { type: command.type, status: 'ok' } });
     case 'ids.reserve': {
       const block = reserveBlock({
-        cursor: state.idCursor, ts: args.world.ts, set: state.setId, count: command.count,
+        cursor: state.idCursor,
+        ts: args.world.ts,
+        set: state.setId,
+        count: command.count,
       });
-      const outcome = { type: command.type, status: 'ok', firstId: block.first, count: command.count } as const;
+      const outcome = {
+        type: command.type,
+        status: 'ok',
+        firstId: block.first,
+        count: command.count,
+      } as const;
       return done({ outcome });
     }
     case 'wallet.open':
@@ -101,8 +111,40 @@ export function outgoing(state: SetState, args: { to: SetId; transfer: Transfer 
   return { ...args, lane, number: state.outbox.nextNumber(args.to, lane) };
 }
 
+/** C1: is this the Set that owns what the command is about? null: yes. */
+function whyNotHere(state: SetState, command: Command): Status | null {
+  switch (command.type) {
+    case 'wallet.open':
+    case 'group.create':
+      return state.ownsSlot(slotOf(command.user)) ? null : 'moved';
+    case 'packet.send':
+      return state.ownsSlot(slotOf(command.definition.sender)) ? null : 'moved';
+    case 'packet.open':
+    case 'packet.expire':
+      return setOfId(command.packetId) === state.setId ? null : 'wrong_set';
+    case 'group.join':
+      return setOfId(command.invite.groupId) === state.setId ? null : 'wrong_set';
+    case 'group.leave':
+    case 'message.send':
+    case 'message.read':
+      return setOfId(command.groupId) === state.setId ? null : 'wrong_set';
+    case 'set.configure':
+    case 'ids.reserve':
+    case 'transfer.deliver':
+    case 'transfer.ack':
+      return null;
+    default:
+      return unreachable(command);
+  }
+}
+
 /** Style 2: idempotency before the rules of the world. null: this id has not been answered. */
-function answerAgain(args: { state: SetState; command: Command; found: Findings; world: World }): Outcome | null {
+function answerAgain(args: {
+  state: SetState;
+  command: Command;
+  found: Findings;
+  world: World;
+}): Outcome | null {
   const { command, state, found, world } = args;
   const key = keyOf(command);
   if (key === null) return null;
@@ -120,13 +162,13 @@ function answerAgain(args: { state: SetState; command: Command; found: Findings;
 
 function openWallet({ state }: At, command: Of<'wallet.open'>): Decision {
   const { type, user, welcomeCents } = command;
-  if (!state.ownsSlot(slotOf(user))) return refused(command, 'moved');
   const person = state.people.get(user);
   const balance = person?.balanceCents ?? 0;
   if (person?.welcomed || welcomeCents === 0) {
     return withoutEffects({ type, status: 'ok', balanceCents: cents(balance), welcomed: false });
   }
-  if (welcomeCents - state.issuerCents > LIMITS.issuedCentsMax) return refused(command, 'issue_limit');
+  if (welcomeCents - state.issuerCents > LIMITS.issuedCentsMax)
+    return refused(command, 'issue_limit');
   return done({
     outcome: { type, status: 'ok', balanceCents: cents(balance + welcomeCents), welcomed: true },
     postings: [
@@ -139,10 +181,10 @@ function openWallet({ state }: At, command: Of<'wallet.open'>): Decision {
 function sendPacket({ state, found, world }: At, command: Of<'packet.send'>): Decision {
   const { definition } = command;
   const { sender, totalCents, packetId } = definition;
-  if (!state.ownsSlot(slotOf(sender))) return refused(command, 'moved');
-  const denied = membershipOf({ command, found, groupId: definition.groupId });
+  const denied = membershipOf({ command, found, groupId: definition.groupId, ts: world.ts });
   if (denied !== null) return refused(command, denied);
-  if (((command.grant?.rights ?? 0) & RIGHT_SEND_PACKET) === 0) return refused(command, 'not_allowed');
+  if (((command.grant?.rights ?? 0) & RIGHT_SEND_PACKET) === 0)
+    return refused(command, 'not_allowed');
   const balance = state.people.get(sender)?.balanceCents ?? 0;
   if (balance < totalCents) {
     // Sealed like a success: the sender was told no, and a late duplicate must not spend (M9).
@@ -153,7 +195,10 @@ function sendPacket({ state, found, world }: At, command: Of<'packet.send'>): De
     outcome: { type: command.type, status: 'ok', packetId },
     postings: [wallet(sender, -totalCents), clearing(home, totalCents)],
     sends: [
-      outgoing(state, { to: home, transfer: { kind: 'packet.create', definition, sentAt: world.ts } }),
+      outgoing(state, {
+        to: home,
+        transfer: { kind: 'packet.create', definition, sentAt: world.ts },
+      }),
     ],
   });
 }
@@ -163,6 +208,7 @@ function membershipOf(args: {
   command: Of<'packet.send'> | Of<'packet.open'>;
   found: Findings;
   groupId: bigint;
+  ts: number;
 }): Status | null {
   switch (args.found.grant) {
     case 'absent':
@@ -171,8 +217,12 @@ function membershipOf(args: {
       return 'grant_invalid';
     case 'expired':
       return 'grant_expired';
-    case 'valid':
-      return args.command.grant?.groupId === args.groupId ? null : 'grant_invalid';
+    case 'valid': {
+      const { grant } = args.command;
+      if (grant?.groupId !== args.groupId) return 'grant_invalid';
+      // Measured at the entry's own time, not when the command came (M6).
+      return args.ts - grant.issuedAt > LIMITS.grantAgeMsMax ? 'grant_expired' : null;
+    }
     default:
       return unreachable(args.found.grant);
   }
@@ -181,9 +231,8 @@ function membershipOf(args: {
 /** Shape → already opened → membership → phase → share → claim (design 4). */
 function openPacket({ state, found, world }: At, command: Of<'packet.open'>): Decision {
   const { type, packetId, user } = command;
-  if (setOfId(packetId) !== state.setId) return refused(command, 'wrong_set');
   const packet = state.packets.get(packetId);
-  if (packet === undefined) return openForgotten(command, found);
+  if (packet === undefined) return openForgotten({ command, found, ts: world.ts });
   const earlier = packet.claims.get(user);
   if (earlier !== undefined) {
     const { amountCents, order, at } = earlier;
@@ -192,19 +241,26 @@ function openPacket({ state, found, world }: At, command: Of<'packet.open'>): De
     return withoutEffects({ type, status, amountCents, order, left, at, seed: EMPTY });
   }
   const { definition } = packet;
-  const denied = membershipOf({ command, found, groupId: definition.groupId });
+  const denied = membershipOf({ command, found, groupId: definition.groupId, ts: world.ts });
   if (denied !== null) return refused(command, denied);
   if (definition.kind === 'exclusive' && !definition.receivers.includes(user)) {
     return refused(command, 'not_allowed');
   }
   if (packet.end?.kind === 'drained') return refused(command, 'packet_drained');
-  if (packet.end !== null || world.ts >= packet.expiresAt) return refused(command, 'packet_expired');
+  if (packet.end !== null || world.ts >= packet.expiresAt)
+    return refused(command, 'packet_expired');
 
   const order = packet.claims.size + 1;
   const left = definition.count - packet.claims.size;
   const amountCents = drawShare({ packet, order, left, world });
   const home = world.homeOf(user);
-  const transfer = { kind: 'claim.credit', packetId, groupId: definition.groupId, user, amountCents } as const;
+  const transfer = {
+    kind: 'claim.credit',
+    packetId,
+    groupId: definition.groupId,
+    user,
+    amountCents,
+  } as const;
   const seed = left === 1 ? seedOf(packet, world) : EMPTY;
   return done({
     outcome: { type, status: 'ok', amountCents, order, left: left - 1, at: world.ts, seed },
@@ -217,7 +273,12 @@ function openPacket({ state, found, world }: At, command: Of<'packet.open'>): De
 }
 
 /** A packet that ended and left memory, or never was. */
-function openForgotten(command: Of<'packet.open'>, found: Findings): Decision {
+function openForgotten(args: {
+  command: Of<'packet.open'>;
+  found: Findings;
+  ts: number;
+}): Decision {
+  const { command, found } = args;
   const { earlier } = found;
   if (earlier?.kind === 'claim') {
     const { amountCents, order, at } = earlier;
@@ -226,14 +287,15 @@ function openForgotten(command: Of<'packet.open'>, found: Findings): Decision {
     return withoutEffects({ type, status, amountCents, order, left: 0, at, seed: EMPTY });
   }
   if (earlier?.kind !== 'ended') return refused(command, 'packet_not_found');
-  const denied = membershipOf({ command, found, groupId: earlier.groupId });
+  const denied = membershipOf({ ...args, groupId: earlier.groupId });
   if (denied !== null) return refused(command, denied);
   return refused(command, earlier.phase === 'drained' ? 'packet_drained' : 'packet_expired');
 }
 
 export function seedOf(packet: Packet, world: World): Uint8Array {
   packet.seed ??= world.openSeed({
-    sealed: packet.sealedSeed, packetId: packet.definition.packetId,
+    sealed: packet.sealedSeed,
+    packetId: packet.definition.packetId,
   });
   return packet.seed;
 }
@@ -267,7 +329,13 @@ function expirePacket({ state, world }: At, command: Of<'packet.expire'>): Decis
   const rest = cents(packet.restCents);
   assert(rest > 0, 'a live packet has money left');
   const home = world.homeOf(sender);
-  const transfer = { kind: 'packet.refund', packetId, groupId, user: sender, amountCents: rest } as const;
+  const transfer = {
+    kind: 'packet.refund',
+    packetId,
+    groupId,
+    user: sender,
+    amountCents: rest,
+  } as const;
   return done({
     outcome: { type, status: 'ok', refundCents: rest, seed: seedOf(packet, world) },
     postings: [
@@ -280,7 +348,6 @@ function expirePacket({ state, world }: At, command: Of<'packet.expire'>): Decis
 
 function createGroup({ state }: At, command: Of<'group.create'>): Decision {
   const { type, user, groupId, name, history } = command;
-  if (!state.ownsSlot(slotOf(user))) return refused(command, 'moved');
   const hints = state.people.get(user)?.hints.size ?? 0;
   if (hints >= LIMITS.userGroupsMax) return refused(command, 'too_many_groups');
   const transfer = { kind: 'group.found', groupId, owner: user, name, history } as const;
@@ -292,13 +359,19 @@ function createGroup({ state }: At, command: Of<'group.create'>): Decision {
 
 function joinGroup({ state, found, world }: At, command: Of<'group.join'>): Decision {
   const { type, user, invite } = command;
-  if (setOfId(invite.groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(invite.groupId);
   if (group === undefined) return refused(command, 'group_not_found');
   const member = group.members.get(user);
   if (member !== undefined) {
     const { role, joinedSeq } = member;
-    return withoutEffects({ type, status: 'ok', role, version: group.version, joinedSeq, seq: group.seq });
+    return withoutEffects({
+      type,
+      status: 'ok',
+      role,
+      version: group.version,
+      joinedSeq,
+      seq: group.seq,
+    });
   }
   if (found.invite !== 'valid') return refused(command, 'invite_invalid');
   if (world.ts >= invite.expiresAt) return refused(command, 'invite_expired');
@@ -307,14 +380,20 @@ function joinGroup({ state, found, world }: At, command: Of<'group.join'>): Deci
   const { groupId, name } = group;
   const transfer = { kind: 'member.hint', groupId, user, version, present: true, name } as const;
   return done({
-    outcome: { type, status: 'ok', role: 'member', version, joinedSeq: group.seq, seq: group.seq + 1 },
+    outcome: {
+      type,
+      status: 'ok',
+      role: 'member',
+      version,
+      joinedSeq: group.seq,
+      seq: group.seq + 1,
+    },
     sends: [outgoing(state, { to: world.homeOf(user), transfer })],
   });
 }
 
 function leaveGroup({ state, world }: At, command: Of<'group.leave'>): Decision {
   const { type, user, groupId } = command;
-  if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
   if (group === undefined) return refused(command, 'group_not_found');
   const member = group.members.get(user);
@@ -322,7 +401,14 @@ function leaveGroup({ state, world }: At, command: Of<'group.leave'>): Decision 
   // An owner hands the group over first; only the last one may turn off the light.
   if (member.role === 'owner' && group.members.size > 1) return refused(command, 'not_allowed');
   const version = group.version + 1;
-  const transfer = { kind: 'member.hint', groupId, user, version, present: false, name: group.name } as const;
+  const transfer = {
+    kind: 'member.hint',
+    groupId,
+    user,
+    version,
+    present: false,
+    name: group.name,
+  } as const;
   return done({
     outcome: { type, status: 'ok', version, seq: group.seq + 1 },
     sends: [outgoing(state, { to: world.homeOf(user), transfer })],
@@ -331,7 +417,6 @@ function leaveGroup({ state, world }: At, command: Of<'group.leave'>): Decision 
 
 function sendMessage({ state, world }: At, command: Of<'message.send'>): Decision {
   const { type, user, groupId } = command;
-  if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
   if (group === undefined) return refused(command, 'group_not_found');
   if (!group.members.has(user)) return refused(command, 'not_a_member');
@@ -340,17 +425,21 @@ function sendMessage({ state, world }: At, command: Of<'message.send'>): Decisio
 
 function readMessages({ state }: At, command: Of<'message.read'>): Decision {
   const { type, user, groupId } = command;
-  if (setOfId(groupId) !== state.setId) return refused(command, 'wrong_set');
   const group = state.groups.get(groupId);
   if (group === undefined) return refused(command, 'group_not_found');
   const member = group.members.get(user);
   if (member === undefined) return refused(command, 'not_a_member');
   const seq = Math.min(command.seq, group.seq);
   const unchanged = seq <= member.readSeq;
-  const { readCount, ownAfter } = unchanged ? member : countsAt(group, { seq, user });
+  const { readCount, ownAfter } = unchanged ? member : countsAt(group, { seq, user, member });
   const unread = Math.min(group.counting - readCount - ownAfter, LIMITS.unreadShownMax);
   const outcome = {
-    type, status: 'ok', seq: Math.max(seq, member.readSeq), readCount, ownAfter, unread,
+    type,
+    status: 'ok',
+    seq: Math.max(seq, member.readSeq),
+    readCount,
+    ownAfter,
+    unread,
   } as const;
   return unchanged ? withoutEffects(outcome) : done({ outcome });
 }

@@ -1,11 +1,13 @@
 import type { Posting } from '../lib/core/account.ts';
-import { assert, unreachable } from '../lib/core/assert.ts';
-import { equalBytes } from '../lib/core/bytes.ts';
+import { unreachable } from '../lib/core/assert.ts';
+import type { Id } from '../lib/core/ids.ts';
 import { isReserved, setOfId } from '../lib/core/ids.ts';
+import { LIMITS } from '../lib/core/limits.ts';
 import type { Receipt } from '../lib/core/outcome.ts';
-import { checkDefinition, definitionHash, seedHashOf } from '../lib/core/packet.ts';
+import { checkDefinition, seedHashOf } from '../lib/core/packet.ts';
 import type { Status } from '../lib/core/status.ts';
 import type { Outgoing, Transfer } from '../lib/core/transfer.ts';
+import { moneyOf } from '../lib/core/transfer.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { cents, timeMs } from '../lib/core/units.ts';
 import type { World } from './context.ts';
@@ -24,6 +26,8 @@ type Args<Kind extends Transfer['kind']> = {
   from: SetId;
   transfer: Extract<Transfer, { kind: Kind }>;
   world: World;
+  /** Packets of this delivery that ended and left memory. */
+  ended: ReadonlySet<Id>;
 };
 
 const APPLIED: Receipt = { kind: 'applied' };
@@ -38,8 +42,13 @@ export function decideTransfer(args: {
   from: SetId;
   transfer: Transfer;
   world: World;
+  ended: ReadonlySet<Id>;
 }): Delivery {
   const { state, from, transfer } = args;
+  // Totals stay safe integers whatever a stream claims to bring.
+  if (state.walletsCents + state.packetsCents + moneyOf(transfer) > LIMITS.setTotalCentsMax) {
+    return tombstone('issue_limit');
+  }
   switch (transfer.kind) {
     case 'packet.create':
       return createPacket({ ...args, transfer });
@@ -52,37 +61,45 @@ export function decideTransfer(args: {
     case 'packet.refund':
       return {
         receipt: APPLIED,
-        postings: [clearing(from, -transfer.amountCents), wallet(transfer.user, transfer.amountCents)],
+        postings: [
+          clearing(from, -transfer.amountCents),
+          wallet(transfer.user, transfer.amountCents),
+        ],
         sends: [],
       };
     case 'group.found':
       return foundGroup({ ...args, transfer });
-    case 'member.hint':
-      return { receipt: APPLIED, postings: [], sends: [] };
+    case 'member.hint': {
+      const known = state.people.get(transfer.user)?.hints.get(transfer.groupId)?.version ?? 0;
+      const receipt: Receipt = transfer.version > known ? APPLIED : { kind: 'stale' };
+      return { receipt, postings: [], sends: [] };
+    }
     default:
       return unreachable(transfer);
   }
 }
 
-function createPacket({ state, from, transfer, world }: Args<'packet.create'>): Delivery {
+function createPacket(args: Args<'packet.create'>): Delivery {
+  const { state, from, transfer, world } = args;
   const { definition } = transfer;
   const { packetId, totalCents, groupId } = definition;
   if (setOfId(packetId) !== state.setId) return tombstone('wrong_set');
   if (!isReserved(packetId, state.idCursor)) return tombstone('bad_argument');
   if (checkDefinition(definition) !== null) return tombstone('bad_argument');
-  const known = state.packets.get(packetId);
-  if (known !== undefined) {
-    // Rulings 4: an id is minted once; the same id for another packet is a bug somewhere, not input.
-    const same = equalBytes(known.definitionHash, definitionHash(definition));
-    assert(same, `packet ${packetId} was created with another definition`);
-    return tombstone('id_reused');
-  }
+  // An id is minted once; a node that uses it twice costs that sender his packet, not the Set (ADR 6).
+  if (state.packets.has(packetId) || args.ended.has(packetId)) return tombstone('id_reused');
   const { seed, nonce } = world.freshSeed();
   const sealedSeed = world.sealSeed({ seed, nonce, packetId });
   const seedHash = seedHashOf({ definition, seed });
   const announce = {
-    kind: 'packet.announce', packetId, groupId, sender: definition.sender,
-    packetKind: definition.kind, count: definition.count, greeting: definition.greeting, seedHash,
+    kind: 'packet.announce',
+    packetId,
+    groupId,
+    sender: definition.sender,
+    packetKind: definition.kind,
+    count: definition.count,
+    greeting: definition.greeting,
+    seedHash,
     expiresAt: timeMs(world.ts + definition.lifetimeMs),
   } as const;
   return {
@@ -99,8 +116,15 @@ function foundGroup({ state, transfer, world }: Args<'group.found'>): Delivery {
   const { groupId, owner, name } = transfer;
   if (setOfId(groupId) !== state.setId) return tombstone('wrong_set');
   if (!isReserved(groupId, state.idCursor)) return tombstone('bad_argument');
-  assert(!state.groups.has(groupId), `group ${groupId} was founded twice`);
-  const hint = { kind: 'member.hint', groupId, user: owner, version: 1, present: true, name } as const;
+  if (state.groups.has(groupId)) return tombstone('id_reused');
+  const hint = {
+    kind: 'member.hint',
+    groupId,
+    user: owner,
+    version: 1,
+    present: true,
+    name,
+  } as const;
   return {
     receipt: { kind: 'message', seq: 1 },
     postings: [],

@@ -7,15 +7,9 @@ import { LIMITS } from '../lib/core/limits.ts';
 import { encodeOutcome } from '../lib/core/outcome.ts';
 import type { Status } from '../lib/core/status.ts';
 import { statusCode } from '../lib/core/status.ts';
-import type { Epoch, Lsn, SetId, TimeMs } from '../lib/core/units.ts';
+import type { Epoch, Lsn, TimeMs } from '../lib/core/units.ts';
 import { timeMs } from '../lib/core/units.ts';
-import type { UserId } from '../lib/core/user.ts';
-import type { Bus } from '../lib/port/bus.ts';
-import type { Clock, Timer } from '../lib/port/clock.ts';
-import type { Crypto } from '../lib/port/crypto.ts';
-import type { Log } from '../lib/port/log.ts';
-import type { Random } from '../lib/port/random.ts';
-import type { ReplicaStore } from '../lib/port/replica-store.ts';
+import type { Timer } from '../lib/port/clock.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
 import type { Batch } from './batcher.ts';
 import { Batcher } from './batcher.ts';
@@ -25,46 +19,14 @@ import type { Expiries } from './expiries.ts';
 import { expiriesOf } from './expiries.ts';
 import { Seals } from './findings.ts';
 import { lookUp, needsLookup } from './lookups.ts';
-import type { Members } from './members.ts';
 import { Projections } from './projections.ts';
 import type { Routed } from './events.ts';
-import type { Publisher } from './publisher.ts';
-import type { Recovered } from './replay.ts';
-import type { SetLog } from './set-log.ts';
-import type { SnapshotElsewhere } from './snapshotter.ts';
+import { LeaderProof } from './proof.ts';
 import { Snapshotter } from './snapshotter.ts';
 import type { SetState } from './state.ts';
 import { Tail } from './tail.ts';
-
-/** Who waits for an answer. `tag` is the caller's own. Called exactly once per command. */
-export interface ReplySink {
-  reply(tag: number, lsn: number, outcome: Uint8Array): void;
-}
-
-export type DriverArgs = {
-  readonly setId: SetId;
-  readonly replicas: readonly ReplicaStore[];
-  readonly quorum: number;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly crypto: Crypto;
-  readonly bus: Bus;
-  readonly log: Log;
-  readonly publisher: Publisher;
-  readonly homeOf: (user: UserId) => SetId;
-  /** null: snapshots only at a clean end. */
-  readonly snapshotElsewhere: SnapshotElsewhere | null;
-};
-
-/** What a leader starts from: adopted, repaired, and its EPOCH_START committed (P5). */
-export type Leadership = {
-  readonly epoch: Epoch;
-  readonly owner: Uint8Array;
-  readonly setLog: SetLog;
-  readonly adoptedLsn: Lsn;
-  readonly recovered: Recovered;
-  readonly members: Members;
-};
+import { makeWorld } from './world.ts';
+import type { DriverArgs, Leadership, ReplySink } from './leadership.ts';
 
 type Waiting = {
   readonly bytes: Uint8Array;
@@ -75,10 +37,19 @@ type Waiting = {
   readonly since: number;
 };
 
-type Pending = { readonly sink: ReplySink; readonly tag: number; readonly lsn: number; readonly outcome: Uint8Array };
+type Pending = {
+  readonly sink: ReplySink;
+  readonly tag: number;
+  readonly lsn: number;
+  readonly outcome: Uint8Array;
+};
 
 const INFLIGHT_MAX = 2;
 const HEAL_MS = 500;
+/** Questions to a projection on their way at once. */
+const LOOKUPS_MAX = 1_024;
+/** Answers that may wait for a commit, with those that wait for a batch. */
+const PENDING_MAX = 4 * LIMITS.commandQueueMax;
 /** 500 opens of one packet are a handful of events, not 500 (feature 8). */
 const PROGRESS_MS = 100;
 const SILENT: ReplySink = { reply: () => undefined };
@@ -96,6 +67,7 @@ export class Driver {
   readonly #projections: Projections;
   readonly #expiries: Expiries;
   readonly #snapshotter: Snapshotter;
+  readonly #proof: LeaderProof;
   readonly tail = new Tail();
   #queue: Waiting[] = [];
   /** Answers by the LSN they depend on, ascending. */
@@ -106,8 +78,8 @@ export class Driver {
   #pumpQueued = false;
   #stopped = false;
   #healing = false;
+  #lookups = 0;
   #waitUs = 0;
-  #confirming: Promise<boolean> | null = null;
   readonly #onPoison: (error: unknown) => void;
   readonly #timers: Timer[] = [];
   /** Commands answered, and batches sealed, since this leader began: for metrics. */
@@ -121,11 +93,19 @@ export class Driver {
     this.#state = state;
     this.#batcher = new Batcher({ state, prev: sum, hash: args.crypto.sha256 });
     this.#seals = new Seals(args.crypto);
-    this.#projections = new Projections({ ...args, ...args.leadership });
+    this.#projections = new Projections({
+      ...args,
+      ...args.leadership,
+      onBug: (error) => this.#poison(error),
+    });
     this.#expiries = expiriesOf(state);
     this.#snapshotter = new Snapshotter({
-      ...args, take: args.snapshotElsewhere, bytes: args.leadership.recovered.replayedBytes,
+      ...args,
+      take: args.snapshotElsewhere,
+      bytes: args.leadership.recovered.replayedBytes,
     });
+    this.#proof = new LeaderProof({ ...args, ...args.leadership });
+    this.#projections.start();
     this.#timers.push(
       args.clock.every(250, () => this.#expire()),
       args.clock.every(200, () => this.#ring()),
@@ -163,9 +143,12 @@ export class Driver {
   submit(args: { bytes: Uint8Array; sink: ReplySink; tag: number }): void {
     const { bytes, sink, tag } = args;
     if (this.#stopped) return refuseAt(sink, tag, 'set_unavailable');
-    if (this.#queue.length >= LIMITS.commandQueueMax || this.tail.isFull || this.#projections.isBehind) {
+    const full =
+      this.#queue.length >= LIMITS.commandQueueMax || this.#pending.length >= PENDING_MAX;
+    if (full || this.tail.isFull || this.#projections.isBehind) {
       return refuseAt(sink, tag, 'overloaded');
     }
+    if (this.#args.quarantine.has(bytes)) return refuseAt(sink, tag, 'malformed');
     if (bytes.length > LIMITS.commandBytesMax) return refuseAt(sink, tag, 'malformed');
     let command: Command;
     try {
@@ -199,7 +182,12 @@ export class Driver {
   async #lookUp(waiting: Waiting): Promise<void> {
     const { sink, tag, command } = waiting;
     try {
-      const earlier = await this.#projections.ask((store, atLsn) => lookUp({ store, command, atLsn }));
+      if (this.#lookups >= LOOKUPS_MAX) return refuseAt(sink, tag, 'overloaded');
+      this.#lookups += 1;
+      const state = this.#state;
+      const earlier = await this.#projections
+        .ask((store, atLsn) => lookUp({ state, store, command, atLsn }))
+        .finally(() => (this.#lookups -= 1));
       if (earlier === null || this.#stopped) return refuseAt(sink, tag, 'set_unavailable');
       this.#queue.push({ ...waiting, found: { ...waiting.found, earlier } });
       this.#wake();
@@ -241,26 +229,50 @@ export class Driver {
     const next = this.#state.lsn + 1;
     let taken = 0;
     let waited = 0;
-    for (const { bytes, command, found, sink, tag, since } of this.#queue) {
-      if (this.#batcher.isFull) break;
-      const { outcome, effects } = this.#batcher.add({ bytes, command, found, world });
-      // P7: an answer leaves when all that it depended on is committed, also a repeat or a no.
-      const dependsOn = this.#batcher.opCount > 0 ? next : next - 1;
-      this.#pending.push({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
-      if (effects && command.type === 'transfer.deliver') this.#noteExpiries(command);
-      taken += 1;
-      waited += now - since;
+    try {
+      for (const waiting of this.#queue) {
+        if (this.#batcher.isFull) break;
+        taken += 1;
+        waited += now - waiting.since;
+        // Memory may have forgotten the answer while the command waited.
+        const stale = waiting.found.earlier === null && needsLookup(this.#state, waiting.command);
+        if (stale) void this.#lookUp(waiting);
+        else this.#decide({ waiting, world, next });
+      }
+    } finally {
+      this.#queue.splice(0, taken);
     }
-    this.#queue.splice(0, taken);
     this.counts.commands += taken;
     if (taken > 0) this.#waitUs += ((waited / taken) * 1_000 - this.#waitUs) / 8;
-    if (this.#batcher.opCount === 0) return this.#answer();
+    if (this.#batcher.opCount === 0) return this.#answerConfirmed();
     this.counts.ops += this.#batcher.opCount;
     this.counts.batches += 1;
     const stamp = { epoch, owner, commitLsn: setLog.commit, acked: setLog.acked() };
     const batch = this.#batcher.seal({ kind: 'OPS', stamp, ts: world.ts });
     this.#batches.push(batch);
     setLog.append(batch.entry);
+  }
+
+  #decide(args: { waiting: Waiting; world: World; next: number }): void {
+    const { waiting, world, next } = args;
+    const { bytes, command, found, sink, tag } = waiting;
+    try {
+      const { outcome, effects } = this.#batcher.add({ bytes, command, found, world });
+      // P7: an answer leaves when all that it depended on is committed, also a repeat or a no.
+      const dependsOn = this.#batcher.opCount > 0 ? next : next - 1;
+      this.#pending.push({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
+      if (effects && command.type === 'transfer.deliver') this.#noteExpiries(command);
+      if (command.type === 'packet.expire' && outcome.status === 'packet_not_due') {
+        // The clock stepped back meanwhile: the refund is still owed.
+        const packet = this.#state.packets.get(command.packetId);
+        if (packet !== undefined) this.#expiries.add(packet);
+      }
+    } catch (error) {
+      // It was not sealed and will not be: the whole batch goes with this leader's memory.
+      refuseAt(sink, tag, 'set_unavailable');
+      this.#args.quarantine.add(bytes);
+      throw error;
+    }
   }
 
   /** Journals the Set's configuration: the first command of its first leader. */
@@ -275,14 +287,7 @@ export class Driver {
   }
 
   #world(ts: TimeMs): World {
-    const { crypto, random, homeOf } = this.#args;
-    return {
-      ts,
-      homeOf,
-      freshSeed: () => ({ seed: random.bytes(32), nonce: random.bytes(12) }),
-      sealSeed: ({ seed, nonce, packetId }) => crypto.sealSeed({ seed, nonce, bound: idBytes(packetId) }),
-      openSeed: ({ sealed, packetId }) => crypto.openSeed({ sealed, bound: idBytes(packetId) }),
-    };
+    return makeWorld({ ...this.#args, ts, vault: this.#args.crypto });
   }
 
   /** Called by the Set log: everything up to `at` is on Q replicas. */
@@ -329,6 +334,22 @@ export class Driver {
     this.#args.publisher.publish(progress);
   }
 
+  /**
+   * Answers that changed nothing, with nothing on its way that would prove this leader: a fence
+   * check first, or a replaced leader says no for ever to what its successor has (rulings 16).
+   */
+  #answerConfirmed(): void {
+    if (this.#leadership.setLog.uncommitted > 0) return this.#answer();
+    const answers = this.#pending;
+    this.#pending = [];
+    void this.#proof.ask().then((leads) => {
+      for (const { sink, tag, lsn: at, outcome } of answers) {
+        if (leads && !this.#stopped) sink.reply(tag, at, outcome);
+        else refuseAt(sink, tag, 'set_unavailable');
+      }
+    });
+  }
+
   #answer(): void {
     const { commit } = this;
     let count = 0;
@@ -370,49 +391,22 @@ export class Driver {
   #evict(): void {
     const projectedLsn = this.#projections.quorumLsn();
     this.tail.prune(projectedLsn);
-    this.#state.answers.evict({ ts: this.#state.ts, projectedLsn });
-    for (const [packetId, { end }] of this.#state.packets) {
-      if (end !== null && end.lsn <= projectedLsn && end.at + LIMITS.endedPacketKeptMs < this.#state.ts) {
-        this.#state.packets.delete(packetId);
-      }
-    }
+    this.#state.forget(projectedLsn);
   }
 
   /** Resolves when all that the state shows now is committed, and this node still leads (rulings 16). */
   async settled(): Promise<boolean> {
-    const { setLog } = this.#leadership;
-    if (setLog.uncommitted > 0) {
-      await new Promise<void>((resolve) => {
-        this.#pending.push({
-          sink: { reply: () => resolve() }, tag: 0, lsn: setLog.head, outcome: NOTHING,
-        });
-      });
-      return !this.#stopped;
-    }
-    // A round that began before this read arrived proves nothing about it: the next one does.
-    this.#confirming ??= this.#confirmSoon();
-    return this.#confirming;
+    if (this.#leadership.setLog.uncommitted > 0) return this.#finished();
+    return this.#proof.ask();
   }
 
-  /** One fence check for all reads of this turn; those that come while it runs start another. */
-  #confirmSoon(): Promise<boolean> {
+  /** Resolves when what is sealed now is committed (true), or never will be by this leader. */
+  #finished(): Promise<boolean> {
+    const { head } = this.#leadership.setLog;
     return new Promise((resolve) => {
-      this.#args.clock.soon(() => {
-        this.#confirming = null;
-        resolve(this.#confirm());
-      });
+      const sink = { reply: (_: number, at: number) => resolve(at >= head && !this.#stopped) };
+      this.#pending.push({ sink, tag: 0, lsn: head, outcome: NOTHING });
     });
-  }
-
-  async #confirm(): Promise<boolean> {
-    const { epoch, owner } = this.#leadership;
-    const rows = await Promise.all(
-      this.#args.replicas.map((store) => store.fenceRow().catch(() => null)),
-    );
-    const mine = rows.filter(
-      (row) => row !== null && row.proved && row.fenceEpoch === epoch && sameBytes(row.fenceOwner, owner),
-    );
-    return !this.#stopped && mine.length >= this.#args.quorum;
   }
 
   #poison(error: unknown): void {
@@ -426,12 +420,15 @@ export class Driver {
   async close(): Promise<void> {
     const { setLog } = this.#leadership;
     for (const timer of this.#timers) timer.cancel();
-    if (this.#queue.length > 0 || setLog.uncommitted > 0) await this.settled();
+    if (this.#queue.length > 0 || setLog.uncommitted > 0) await this.#finished();
     this.#stopped = true;
     setLog.stop();
     await setLog.flushCommit();
     await this.#projections.finish();
-    await this.#snapshotter.finish({ ...this.#leadership.recovered, sum: this.#batcher.prev });
+    // Only what is committed may become a snapshot: memory may hold more.
+    if (setLog.commit === this.#state.lsn) {
+      await this.#snapshotter.finish({ ...this.#leadership.recovered, sum: this.#batcher.prev });
+    }
     this.abandon();
   }
 
@@ -449,16 +446,6 @@ export class Driver {
 }
 
 const NOTHING = new Uint8Array(0);
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
-function idBytes(id: Id): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, id, true);
-  return bytes;
-}
 
 /** Commands that only a leader itself may journal. */
 function isInternal(command: Command): boolean {

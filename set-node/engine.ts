@@ -1,17 +1,21 @@
 import { CorruptEntry } from '../lib/core/journal-entry.ts';
 import { sleep } from '../lib/port/clock.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
-import type { Driver, ReplySink } from './driver.ts';
+import { Abort } from './abort.ts';
+import type { Driver } from './driver.ts';
+import type { ReplySink } from './leadership.ts';
 import { refuseAt } from './driver.ts';
 import type { LeaderArgs } from './leader.ts';
-import { lead } from './leader.ts';
+import { WrongConfiguration, lead } from './leader.ts';
+import { Quarantine } from './quarantine.ts';
 import { TakeoverFailed } from './takeover.ts';
 
-/** What this node is to its Set. A corrupt Set is not served, and nothing is changed. */
+/** What this node is to its Set. */
 export type EngineStatus =
   | { kind: 'starting' }
   | { kind: 'leading'; driver: Driver }
-  | { kind: 'corrupt'; error: CorruptEntry }
+  /** Final: a corrupt journal without a good copy, or another configuration than it was made with. */
+  | { kind: 'refused'; error: CorruptEntry | WrongConfiguration }
   | { kind: 'stopped' };
 
 const BACKOFF_MS_MIN = 50;
@@ -22,12 +26,15 @@ const BACKOFF_MS_MAX = 2_000;
  * epoch. A corrupt journal without a good copy is final: it is reported, never worked around.
  */
 export class Engine {
-  readonly #args: LeaderArgs;
+  readonly #args: Omit<LeaderArgs, 'quarantine'>;
+  readonly #quarantine: Quarantine;
+  readonly #abort = new Abort();
   #status: EngineStatus = { kind: 'starting' };
   #listeners: ((status: EngineStatus) => void)[] = [];
 
-  constructor(args: LeaderArgs) {
+  constructor(args: Omit<LeaderArgs, 'quarantine'>) {
     this.#args = args;
+    this.#quarantine = new Quarantine(args.crypto.sha256);
   }
 
   get status(): EngineStatus {
@@ -47,7 +54,7 @@ export class Engine {
     for (;;) {
       const status = this.#status;
       if (status.kind === 'leading') return status.driver;
-      if (status.kind === 'corrupt') throw status.error;
+      if (status.kind === 'refused') throw status.error;
       if (status.kind === 'stopped') throw new TakeoverFailed('stopped');
       await new Promise<void>((resolve) => {
         this.#listeners.push(() => resolve());
@@ -69,9 +76,9 @@ export class Engine {
         await this.#leadOnce();
         backoffMs = BACKOFF_MS_MIN;
       } catch (error) {
-        if (error instanceof CorruptEntry) {
-          log.error('set_corrupt', { set: setId, reason: error.message });
-          return this.#become({ kind: 'corrupt', error });
+        if (error instanceof CorruptEntry || error instanceof WrongConfiguration) {
+          log.error('set_refused', { set: setId, reason: error.message });
+          return this.#become({ kind: 'refused', error });
         }
         if (!(error instanceof TakeoverFailed) && !(error instanceof StoreError)) {
           log.error('takeover_bug', { set: setId, reason: String(error) });
@@ -91,7 +98,12 @@ export class Engine {
     const doubted = new Promise<string>((resolve) => {
       doubt = resolve;
     });
-    const driver = await lead({ ...this.#args, onDoubt: (reason) => doubt(reason) });
+    const driver = await lead({
+      ...this.#args,
+      quarantine: this.#quarantine,
+      abort: this.#abort,
+      onDoubt: (reason) => doubt(reason),
+    });
     if (this.#isStopped()) return driver.abandon();
     log.info('set_leading', { set: setId, epoch: driver.epoch, lsn: driver.state.lsn });
     this.#become({ kind: 'leading', driver });
@@ -119,5 +131,6 @@ export class Engine {
     const { driver } = this;
     if (driver !== null) await driver.close();
     this.#become({ kind: 'stopped' });
+    this.#abort.now();
   }
 }

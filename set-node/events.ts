@@ -10,7 +10,11 @@ import { messagesOf } from './messages.ts';
 import type { Packet, SetState } from './state.ts';
 
 /** An event and who wants it: a group's nodes, a user's nodes, or every node (packets). */
-export type Routed = { readonly event: Event; readonly groupId: Id | null; readonly user: UserId | null };
+export type Routed = {
+  readonly event: Event;
+  readonly groupId: Id | null;
+  readonly user: UserId | null;
+};
 
 type Args = { state: SetState; op: Op; lsn: Lsn; ts: TimeMs };
 
@@ -23,12 +27,23 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
   const out: Routed[] = [];
   for (const m of messagesOf(op, ts)) {
     const message = {
-      groupId: String(m.groupId), seq: String(m.seq), sender: m.sender, kind: m.kind,
-      body: m.body, at: String(m.at), clientMsgId: m.clientMsgId,
+      groupId: String(m.groupId),
+      seq: String(m.seq),
+      sender: m.sender,
+      kind: m.kind,
+      body: m.body,
+      at: String(m.at),
+      clientMsgId: m.clientMsgId,
     };
     out.push({ event: { lsn: String(lsn), message }, groupId: m.groupId, user: null });
   }
-  const group = (args: { groupId: Id; change: string; user: UserId; version: number; role: string }): void => {
+  const group = (args: {
+    groupId: Id;
+    change: string;
+    user: UserId;
+    version: number;
+    role: string;
+  }): void => {
     const { groupId, user, change, role } = args;
     const name = state.groups.get(groupId)?.name ?? '';
     const event = {
@@ -37,11 +52,20 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
     };
     out.push({ event, groupId, user });
   };
-  const money = (args: { user: UserId; amountCents: number; reason: string; packetId: Id | null }): void => {
+  const money = (args: {
+    user: UserId;
+    amountCents: number;
+    reason: string;
+    packetId: Id | null;
+  }): void => {
     const balance = state.people.get(args.user)?.balanceCents ?? 0;
     const wallet = {
-      user: args.user, balanceCents: String(balance), amountCents: String(args.amountCents),
-      reason: args.reason, packetId: String(args.packetId ?? 0n), at: String(ts),
+      user: args.user,
+      balanceCents: String(balance),
+      amountCents: String(args.amountCents),
+      reason: args.reason,
+      packetId: String(args.packetId ?? 0n),
+      at: String(ts),
     };
     out.push({ event: { lsn: String(lsn), wallet }, groupId: null, user: args.user });
   };
@@ -74,22 +98,34 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
     for (const [index, transfer] of command.transfers.entries()) {
       const receipt = outcome.receipts[index];
       if (receipt === undefined || !happened(receipt)) continue;
-      deliveredEvent({ transfer, group, money, packet: (id) => {
-        const packet = state.packets.get(id);
-        if (packet !== undefined) out.push(packetEvent({ packet, phase: 'live', lsn, ts }));
-      } });
+      deliveredEvent({
+        transfer,
+        group,
+        money,
+        packet: (id) => {
+          const packet = state.packets.get(id);
+          if (packet !== undefined) out.push(packetEvent({ packet, phase: 'live', lsn, ts }));
+        },
+      });
     }
   }
   return out;
 }
 
 function happened(receipt: Receipt): boolean {
-  return receipt.kind !== 'duplicate' && receipt.kind !== 'tombstone';
+  const { kind } = receipt;
+  return kind !== 'duplicate' && kind !== 'stale' && kind !== 'tombstone';
 }
 
 function deliveredEvent(args: {
   transfer: Transfer;
-  group: (args: { groupId: Id; change: string; user: UserId; version: number; role: string }) => void;
+  group: (args: {
+    groupId: Id;
+    change: string;
+    user: UserId;
+    version: number;
+    role: string;
+  }) => void;
   money: (args: { user: UserId; amountCents: number; reason: string; packetId: Id | null }) => void;
   packet: (id: Id) => void;
 }): void {
@@ -113,9 +149,17 @@ export function packetEvent(args: { packet: Packet; phase: string; lsn: Lsn; ts:
   const event: Event = {
     lsn: String(args.lsn),
     packet: {
-      packetId: String(d.packetId), groupId: String(d.groupId), phase, sender: d.sender,
-      kind: d.kind, count: d.count, taken: packet.claims.size, greeting: d.greeting,
-      at: String(args.ts), expiresAt: String(packet.expiresAt), seedHash: Buffer.from(packet.seedHash),
+      packetId: String(d.packetId),
+      groupId: String(d.groupId),
+      phase,
+      sender: d.sender,
+      kind: d.kind,
+      count: d.count,
+      taken: packet.claims.size,
+      greeting: d.greeting,
+      at: String(args.ts),
+      expiresAt: String(packet.expiresAt),
+      seedHash: Buffer.from(packet.seedHash),
       seed: Buffer.from(packet.end?.seed ?? []),
     },
   };

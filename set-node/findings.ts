@@ -19,8 +19,8 @@ export class Seals {
   /** Grants that were right, by the first bytes of their MAC: a person opens many packets with one. */
   readonly #verified = new Map<number, { user: UserId; grant: Grant }>();
 
-  constructor(crypto: Crypto) {
-    this.#crypto = crypto;
+  constructor(keys: Crypto) {
+    this.#crypto = keys;
   }
 
   keyOf(set: number): HmacKey {
@@ -82,7 +82,11 @@ function firstBytes(mac: Uint8Array): number {
 
 function sameGrant(a: Grant, b: Grant): boolean {
   return (
-    a.groupId === b.groupId && a.role === b.role && a.rights === b.rights &&
-    a.groupLsn === b.groupLsn && a.issuedAt === b.issuedAt && equalBytes(a.mac, b.mac)
+    a.groupId === b.groupId &&
+    a.role === b.role &&
+    a.rights === b.rights &&
+    a.groupLsn === b.groupLsn &&
+    a.issuedAt === b.issuedAt &&
+    equalBytes(a.mac, b.mac)
   );
 }

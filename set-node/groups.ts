@@ -52,20 +52,30 @@ export function appendMessage(group: Group, args: { sender: UserId; counts: bool
 }
 
 /**
- * Counting messages up to `seq`, and those of `user` after it. Exact within the ring; below it
- * every older message is taken to count, which only shows where a badge says 99+ anyway.
+ * Counting messages up to `seq`, and those of `user` after it, for a cursor that moves forward.
+ * Exact within the ring. Below it every older message is taken to count, and as many of them to be
+ * the reader's own as he has written since his last cursor: it shows only where a badge says 99+.
  */
-export function countsAt(group: Group, args: { seq: number; user: UserId }): { readCount: number; ownAfter: number } {
+export function countsAt(
+  group: Group,
+  args: { seq: number; user: UserId; member: Pick<Member, 'readCount' | 'ownAfter'> },
+): { readCount: number; ownAfter: number } {
   let after = 0;
   let own = 0;
+  let ownInRing = 0;
   for (const { seq, sender } of group.recent) {
-    if (seq <= args.seq || sender === null) continue;
+    if (sender === null) continue;
+    if (sender === args.user) ownInRing += 1;
+    if (seq <= args.seq) continue;
     after += 1;
     if (sender === args.user) own += 1;
   }
   const oldest = group.recent[0]?.seq ?? group.seq + 1;
   const unknown = Math.max(0, oldest - 1 - args.seq);
-  return { readCount: Math.max(0, group.counting - after - unknown), ownAfter: own };
+  const ownBelow = Math.max(0, args.member.ownAfter - ownInRing);
+  const readCount = Math.max(args.member.readCount, group.counting - after - unknown);
+  const ownAfter = Math.min(own + Math.min(unknown, ownBelow), group.counting - readCount);
+  return { readCount, ownAfter };
 }
 
 /** Unread of a member: one formula for everybody (rulings 19). Capped at `unreadShownMax`. */

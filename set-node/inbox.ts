@@ -32,17 +32,18 @@ export class Inbox {
   }
 
   has(args: { from: SetId; lane: number; number: number }): boolean {
-    const lane = this.lane(args.from, args.lane);
-    return args.number <= lane.upTo || lane.above.has(args.number);
+    const lane = this.#lanes.get(args.from * 256 + args.lane);
+    return lane !== undefined && (args.number <= lane.upTo || lane.above.has(args.number));
   }
 
   /** Is there room to remember this number out of order? */
   fits(args: { from: SetId; lane: number; number: number }): boolean {
-    return args.number <= this.lane(args.from, args.lane).upTo + LIMITS.transferWindowMax;
+    const upTo = this.#lanes.get(args.from * 256 + args.lane)?.upTo ?? 0;
+    return args.number <= upTo + LIMITS.transferWindowMax;
   }
 
   tombstone(args: { from: SetId; lane: number; number: number }): Status | undefined {
-    return this.lane(args.from, args.lane).tombstones.get(args.number);
+    return this.#lanes.get(args.from * 256 + args.lane)?.tombstones.get(args.number);
   }
 
   record(args: { from: SetId; lane: number; number: number; refused: Status | null }): void {

@@ -52,29 +52,91 @@ const NO_SEED = new Uint8Array(0);
 function viewOf(packet: Packet): View {
   const { definition, end } = packet;
   return {
-    ...definition, createdAt: packet.createdAt, expiresAt: packet.expiresAt,
-    phase: end?.kind ?? 'live', endedAt: end?.at ?? 0, refundCents: end?.refundCents ?? 0,
-    seedHash: packet.seedHash, seed: end?.seed ?? NO_SEED,
+    ...definition,
+    createdAt: packet.createdAt,
+    expiresAt: packet.expiresAt,
+    phase: end?.kind ?? 'live',
+    endedAt: end?.at ?? 0,
+    refundCents: end?.refundCents ?? 0,
+    seedHash: packet.seedHash,
+    seed: end?.seed ?? NO_SEED,
     claims: [...packet.claims].map(([user, claim]) => ({ user, ...claim })),
   };
 }
 
-async function projectedView(store: ReplicaStore, packetId: Id, atLsn: number): Promise<View | 'none' | null> {
+async function projectedView(
+  store: ReplicaStore,
+  packetId: Id,
+  atLsn: number,
+): Promise<View | 'none' | null> {
   const [packets, claims] = await Promise.all([
     store.scan({ table: 'red_packet', prefix: [packetId], limit: 1 }),
     store.scan({
-      table: 'red_packet_record', index: 'by_order', prefix: [packetId], limit: LIMITS.packetCountMax,
+      table: 'red_packet_record',
+      index: 'by_order',
+      prefix: [packetId],
+      limit: LIMITS.packetCountMax,
     }),
   ]);
   if (packets.asOfLsn < atLsn || claims.asOfLsn < atLsn) return null;
   const row = packets.rows[0];
   if (row === undefined) return 'none';
-  const [, groupId, sender, kind, strategy, timing, totalCents, count, greeting, createdAt, expiresAt,
-    phase, , , refundCents, endedAt, seedHash, seed] = row as [Id, Id, string, string, string, string,
-    number, number, string, number, number, string, number, number, number, number, Uint8Array, Uint8Array];
+  const [
+    ,
+    groupId,
+    sender,
+    kind,
+    strategy,
+    timing,
+    totalCents,
+    count,
+    greeting,
+    createdAt,
+    expiresAt,
+    phase,
+    ,
+    ,
+    refundCents,
+    endedAt,
+    seedHash,
+    seed,
+  ] = row as [
+    Id,
+    Id,
+    string,
+    string,
+    string,
+    string,
+    number,
+    number,
+    string,
+    number,
+    number,
+    string,
+    number,
+    number,
+    number,
+    number,
+    Uint8Array,
+    Uint8Array,
+  ];
   return {
-    packetId, groupId, sender, kind, strategy, timing, totalCents, count, greeting, createdAt,
-    expiresAt, phase, endedAt, refundCents, seedHash, seed,
+    packetId,
+    groupId,
+    sender,
+    kind,
+    strategy,
+    timing,
+    totalCents,
+    count,
+    greeting,
+    createdAt,
+    expiresAt,
+    phase,
+    endedAt,
+    refundCents,
+    seedHash,
+    seed,
     claims: claims.rows.map((claim) => claimOf(claim)),
   };
 }
@@ -88,12 +150,17 @@ async function findView(driver: Driver, packetId: Id): Promise<View | null> {
   const live = driver.state.packets.get(packetId);
   if (live !== undefined) return viewOf(live);
   if (setOfId(packetId) !== driver.state.setId) return null;
-  const found = await driver.projections.ask((store, atLsn) => projectedView(store, packetId, atLsn));
+  const found = await driver.projections.ask((store, atLsn) =>
+    projectedView(store, packetId, atLsn),
+  );
   return found === 'none' ? null : found;
 }
 
 /** Who may see the packet, and its amounts: before one has opened, nobody but the sender (design 10). */
-function rightsOf(args: { driver: Driver; view: View; user: UserId; grant: Uint8Array }): { member: boolean; amounts: boolean } {
+function rightsOf(args: { driver: Driver; view: View; user: UserId; grant: Uint8Array }): {
+  member: boolean;
+  amounts: boolean;
+} {
   const { driver, view, user } = args;
   const opened = view.claims.some((claim) => claim.user === user);
   const party = opened || view.sender === user;
@@ -103,7 +170,10 @@ function rightsOf(args: { driver: Driver; view: View; user: UserId; grant: Uint8
 }
 
 const wire = (claim: View['claims'][number]): WireClaim => ({
-  user: claim.user, order: claim.order, amountCents: String(claim.amountCents), at: String(claim.at),
+  user: claim.user,
+  order: claim.order,
+  amountCents: String(claim.amountCents),
+  at: String(claim.at),
 });
 
 function bestOf(view: View): WireClaim | null {
@@ -126,14 +196,24 @@ async function packetAnswer(driver: Driver, ask: PacketQuery__Output): Promise<A
   return {
     status: 'ok',
     packet: {
-      ...bare, strategy: view.strategy, timing: view.timing, count: view.count,
-      taken: view.claims.length, greeting: view.greeting, phase: view.phase,
-      createdAt: String(view.createdAt), expiresAt: String(view.expiresAt),
-      endedAt: String(view.endedAt), seedHash: Buffer.from(view.seedHash), seed: Buffer.from(view.seed),
-      amountsShown: amounts, totalCents: amounts ? String(view.totalCents) : '0',
+      ...bare,
+      strategy: view.strategy,
+      timing: view.timing,
+      count: view.count,
+      taken: view.claims.length,
+      greeting: view.greeting,
+      phase: view.phase,
+      createdAt: String(view.createdAt),
+      expiresAt: String(view.expiresAt),
+      endedAt: String(view.endedAt),
+      seedHash: Buffer.from(view.seedHash),
+      seed: Buffer.from(view.seed),
+      amountsShown: amounts,
+      totalCents: amounts ? String(view.totalCents) : '0',
       takenCents: amounts ? String(takenCents) : '0',
       refundedCents: amounts ? String(view.refundCents) : '0',
-      mine: mine === undefined ? null : wire(mine), best: amounts ? bestOf(view) : null,
+      mine: mine === undefined ? null : wire(mine),
+      best: amounts ? bestOf(view) : null,
     },
   };
 }
@@ -146,7 +226,10 @@ async function claimsAnswer(driver: Driver, ask: ClaimsQuery__Output): Promise<A
   if (!member) return refused('not_a_member');
   if (!amounts) return refused('not_allowed');
   const limit = Math.min(ask.limit, LIMITS.historyPageMax);
-  const claims = view.claims.filter(({ order }) => order > ask.afterOrder).slice(0, limit).map(wire);
+  const claims = view.claims
+    .filter(({ order }) => order > ask.afterOrder)
+    .slice(0, limit)
+    .map(wire);
   return { status: 'ok', claims: { claims, best: bestOf(view) } };
 }
 
@@ -157,6 +240,8 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
   if (member === undefined) return refused('not_a_member');
   const { groupId } = group;
   const lastSeq = group.seq;
+  // All up to it is committed from here on, and so in the tail or in the tables.
+  if (!(await driver.settled())) return refused('set_unavailable');
   const fromSeq = Math.max(Number(ask.fromSeq), firstSeqOf(group, member));
   const toSeq = Math.min(Number(ask.toSeq), lastSeq);
   const limit = Math.min(ask.limit, LIMITS.historyPageMax);
@@ -173,7 +258,11 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
   if (recentFrom > first) {
     const projected = await driver.projections.ask(async (store, atLsn) => {
       const reply = await store.scan({
-        table: 'message', prefix: [groupId], from: first, to: recentFrom - 1, limit,
+        table: 'message',
+        prefix: [groupId],
+        from: first,
+        to: recentFrom - 1,
+        limit,
       });
       return reply.asOfLsn < atLsn ? null : reply.rows;
     });
@@ -182,8 +271,13 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
   }
   for (const m of recent) {
     messages.push({
-      groupId: ask.groupId, seq: String(m.seq), sender: m.sender, kind: m.kind, body: m.body,
-      at: String(m.at), clientMsgId: m.clientMsgId,
+      groupId: ask.groupId,
+      seq: String(m.seq),
+      sender: m.sender,
+      kind: m.kind,
+      body: m.body,
+      at: String(m.at),
+      clientMsgId: m.clientMsgId,
     });
   }
   return { status: 'ok', history: { messages, lastSeq: String(lastSeq) } };
@@ -191,10 +285,22 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
 
 function messageOf(row: Row): WireMessage {
   const [groupId, seq, sender, kind, body, at, clientMsgId] = row as [
-    Id, number, string, string, string, number, string,
+    Id,
+    number,
+    string,
+    string,
+    string,
+    number,
+    string,
   ];
   return {
-    groupId: String(groupId), seq: String(seq), sender, kind, body, at: String(at), clientMsgId,
+    groupId: String(groupId),
+    seq: String(seq),
+    sender,
+    kind,
+    body,
+    at: String(at),
+    clientMsgId,
   };
 }
 
@@ -205,18 +311,33 @@ async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output): Promise<A
   const limit = Math.min(ask.limit, LIMITS.historyPageMax);
   const reply = await driver.projections.ask((store) =>
     store.scan({
-      table: 'ledger_entry', index: 'by_owner', prefix: [owner], reverse: true, limit,
+      table: 'ledger_entry',
+      index: 'by_owner',
+      prefix: [owner],
+      reverse: true,
+      limit,
       ...(before > 0 ? { to: before - 1 } : {}),
     }),
   );
   if (reply === null) return refused('set_unavailable');
   const lines = reply.rows.map((row) => {
     const [lsn, leg, , , amountCents, reason, packetId, at] = row as [
-      number, number, string, string, number, string, Id, number,
+      number,
+      number,
+      string,
+      string,
+      number,
+      string,
+      Id,
+      number,
     ];
     return {
-      lsn: String(lsn), index: leg, amountCents: String(amountCents), reason,
-      packetId: String(packetId), at: String(at),
+      lsn: String(lsn),
+      index: leg,
+      amountCents: String(amountCents),
+      reason,
+      packetId: String(packetId),
+      at: String(at),
     };
   });
   return { status: 'ok', asOfLsn: String(reply.asOfLsn), ledger: { lines } };

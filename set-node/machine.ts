@@ -1,6 +1,7 @@
 import type { Posting } from '../lib/core/account.ts';
 import { assert } from '../lib/core/assert.ts';
 import type { Command } from '../lib/core/command.ts';
+import type { Id } from '../lib/core/ids.ts';
 import type { Op } from '../lib/core/journal-entry.ts';
 import type { Receipt } from '../lib/core/outcome.ts';
 import { refuse, succeeded } from '../lib/core/outcome.ts';
@@ -12,6 +13,8 @@ import { withoutEffects } from './context.ts';
 import { decide } from './decide.ts';
 import { decideTransfer } from './deliver.ts';
 import type { SetState } from './state.ts';
+
+const NO_IDS: ReadonlySet<Id> = new Set();
 
 type Deliver = Extract<Command, { type: 'transfer.deliver' }>;
 
@@ -38,7 +41,10 @@ export function replay(args: { state: SetState; op: Op; place: Place }): void {
   const { state, op, place } = args;
   const { command, outcome, postings, sends } = op;
   if (command.type === 'transfer.deliver') {
-    assert(outcome.type === command.type && succeeded(outcome), 'deliveries are sealed when they did something');
+    assert(
+      outcome.type === command.type && succeeded(outcome),
+      'deliveries are sealed when they did something',
+    );
     const { receipts } = outcome as { receipts: readonly Receipt[] };
     assert(receipts.length === command.transfers.length, 'every transfer has its receipt');
     for (const [index, transfer] of command.transfers.entries()) {
@@ -54,8 +60,15 @@ export function replay(args: { state: SetState; op: Op; place: Place }): void {
 }
 
 /** Transfer by transfer, each seeing what the one before did; redelivered ones answer as recorded. */
-function deliver(args: { state: SetState; command: Deliver; world: World; place: Place }): Decision {
-  const { state, command, world, place } = args;
+function deliver(args: {
+  state: SetState;
+  command: Deliver;
+  found: Findings;
+  world: World;
+  place: Place;
+}): Decision {
+  const { state, command, found, world, place } = args;
+  const ended = found.earlier?.kind === 'packets' ? found.earlier.ids : NO_IDS;
   const { type, from, lane, first, transfers } = command;
   if (!state.inbox.fits({ from, lane, number: first + transfers.length - 1 })) {
     return withoutEffects(refuse(type, 'overloaded'));
@@ -71,7 +84,7 @@ function deliver(args: { state: SetState; command: Deliver; world: World; place:
       receipts.push(reason === undefined ? { kind: 'duplicate' } : { kind: 'tombstone', reason });
       continue;
     }
-    const delivery = decideTransfer({ state, from, transfer, world });
+    const delivery = decideTransfer({ state, from, transfer, world, ended });
     applyTransfer({ state, from, lane, number, transfer, receipt: delivery.receipt, place });
     state.post(delivery.postings);
     for (const send of delivery.sends) state.outbox.add(send);

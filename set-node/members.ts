@@ -1,6 +1,7 @@
 import { assert } from '../lib/core/assert.ts';
 import { equalBytes } from '../lib/core/bytes.ts';
-import type { Entry } from '../lib/core/journal-entry.ts';
+import type { Entry, Sha256Function } from '../lib/core/journal-entry.ts';
+import { CorruptEntry, unseal } from '../lib/core/journal-entry.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 import type { Epoch, Lsn, SetId } from '../lib/core/units.ts';
 import { lsn } from '../lib/core/units.ts';
@@ -18,6 +19,7 @@ export type MembersArgs = {
   readonly replicas: readonly ReplicaStore[];
   readonly clusterId: Uint8Array;
   readonly setLog: SetLog;
+  readonly hash: Sha256Function;
   readonly log: Log;
 };
 
@@ -50,7 +52,11 @@ export class Members {
   }
 
   /** Before serving: everybody who can gets the whole adopted chain, up to `end`. */
-  async joinAll(args: { candidates: readonly Candidate[]; winner: number; end: Lsn }): Promise<void> {
+  async joinAll(args: {
+    candidates: readonly Candidate[];
+    winner: number;
+    end: Lsn;
+  }): Promise<void> {
     const order = [...args.candidates].sort((a, b) => rank(a, args.winner) - rank(b, args.winner));
     for (const candidate of order) await this.#tryJoin(candidate, args);
   }
@@ -59,10 +65,13 @@ export class Members {
     const { log, setId } = this.#args;
     const { replica, kind } = candidate;
     try {
-      const joined = kind === 'voter' ? await this.#repair(candidate, args) : await this.#readmit(candidate, args);
+      const joined =
+        kind === 'voter'
+          ? await this.#repair(candidate, args)
+          : await this.#readmit(candidate, args);
       if (!joined) log.warn('replica_not_joined', { set: setId, replica, kind });
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
+      if (!(error instanceof StoreError) && !(error instanceof CorruptEntry)) throw error;
       log.warn('replica_not_joined', { set: setId, replica, kind, reason: error.message });
     }
   }
@@ -72,7 +81,11 @@ export class Members {
     const { replica, fence, sharedLsn } = candidate;
     const store = this.#store(replica);
     let truncated = replica === args.winner;
-    for await (const { after, missing, differs } of this.#differences({ ...args, replica, from: sharedLsn })) {
+    for await (const { after, missing, differs } of this.#differences({
+      ...args,
+      replica,
+      from: sharedLsn,
+    })) {
       if (differs && !truncated) {
         if ((await store.truncate({ fence, after })) !== 'done') return false;
         truncated = true;
@@ -105,13 +118,21 @@ export class Members {
     this.#incarnations[replica] = incarnation;
     const store = this.#store(replica);
     const identity = { epoch: this.#epoch, owner: this.#owner };
-    for await (const { after, missing, differs } of this.#differences({ ...args, replica, from: sharedLsn })) {
+    for await (const { after, missing, differs } of this.#differences({
+      ...args,
+      replica,
+      from: sharedLsn,
+    })) {
       if (missing.length === 0 && !differs) continue;
       const done = await store.restore({ ...identity, after, entries: missing });
       if (done !== 'done') return false;
     }
     const admitted = await store.admit({
-      ...identity, incarnation, incarnations: this.#incarnations, clusterId, replicaId: replica,
+      ...identity,
+      incarnation,
+      incarnations: this.#incarnations,
+      clusterId,
+      replicaId: replica,
     });
     if (admitted !== 'done') return false;
     const fence = { ...identity, incarnation };
@@ -137,10 +158,19 @@ export class Members {
     let diverged = args.replica === args.winner;
     if (diverged) return;
     while (at < args.end) {
-      const good = (await donor.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax }))
-        .filter((entry) => entry.lsn <= args.end);
+      const good = (await donor.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax })).filter(
+        (entry) => entry.lsn <= args.end,
+      );
       if (good.length === 0) throw new StoreError('unavailable', 'the donor ended early');
-      const mine = diverged ? [] : await target.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax * 2 });
+      let prev: Uint8Array | null = null;
+      for (const entry of good) {
+        // Damage must not spread. Throws CorruptEntry: this replica cannot be the donor.
+        unseal({ entry, prev, hash: this.#args.hash });
+        prev = entry.sum;
+      }
+      const mine = diverged
+        ? []
+        : await target.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax * 2 });
       const same = shared(good, mine);
       if (same < good.length) {
         const differs = !diverged && same < mine.length;
@@ -158,6 +188,7 @@ export class Members {
   /** While serving: a replica that restarted, was lost or could not be reached comes back (P9, P10). */
   async heal(donor: number): Promise<void> {
     const { setLog, replicas } = this.#args;
+
     for (const replica of replicas.keys()) {
       if (setLog.isActive(replica)) continue;
       const candidate = await this.#look(replica);

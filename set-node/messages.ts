@@ -46,7 +46,10 @@ export function messagesOf(op: Op, ts: TimeMs): Message[] {
 
 function delivered(args: {
   command: Extract<Op['command'], { type: 'transfer.deliver' }>;
-  receipts: Extract<Op['outcome'], { type: 'transfer.deliver'; status: 'ok' | 'already_opened' }>['receipts'];
+  receipts: Extract<
+    Op['outcome'],
+    { type: 'transfer.deliver'; status: 'ok' | 'already_opened' }
+  >['receipts'];
   ts: TimeMs;
 }): Message[] {
   const messages: Message[] = [];
@@ -59,12 +62,25 @@ function delivered(args: {
       const body = { event: 'founded', userId: owner, name };
       messages.push(system({ groupId, seq, sender: owner, body, at: args.ts }));
     } else if (transfer.kind === 'packet.announce') {
-      const { groupId, sender, packetId, packetKind, count, greeting, seedHash, expiresAt } = transfer;
+      const { groupId, sender, packetId, packetKind, count, greeting, seedHash, expiresAt } =
+        transfer;
       const body = JSON.stringify({
-        packetId: String(packetId), kind: packetKind, count, greeting, seedHash: toHex(seedHash),
+        packetId: String(packetId),
+        kind: packetKind,
+        count,
+        greeting,
+        seedHash: toHex(seedHash),
         expiresAt,
       });
-      messages.push({ groupId, seq, sender, kind: 'red_packet', body, at: args.ts, clientMsgId: '' });
+      messages.push({
+        groupId,
+        seq,
+        sender,
+        kind: 'red_packet',
+        body,
+        at: args.ts,
+        clientMsgId: '',
+      });
     }
   }
   return messages;

@@ -5,7 +5,12 @@ import type { SetId } from '../lib/core/units.ts';
 import type { UserId } from '../lib/core/user.ts';
 
 /** Entries of one (destination, lane): numbers `first` … `first + pending.length - 1`. */
-export type Lane = { readonly to: SetId; readonly lane: number; first: number; pending: Transfer[] };
+export type Lane = {
+  readonly to: SetId;
+  readonly lane: number;
+  first: number;
+  pending: Transfer[];
+};
 
 /** What this Set owes others: an entry leaves only on a committed receipt of its destination. */
 export class Outbox {
@@ -37,8 +42,8 @@ export class Outbox {
   }
 
   nextNumber(to: SetId, lane: number): number {
-    const { first, pending } = this.lane(to, lane);
-    return first + pending.length;
+    const found = this.#lanes.get(to * 256 + lane);
+    return found === undefined ? 1 : found.first + found.pending.length;
   }
 
   add(entry: Outgoing): void {
@@ -50,7 +55,8 @@ export class Outbox {
 
   /** The transfers that an acknowledgement up to `upTo` would finish, with the first one's number. */
   peek(args: { to: SetId; lane: number; upTo: number }): { first: number; transfers: Transfer[] } {
-    const lane = this.lane(args.to, args.lane);
+    const lane = this.#lanes.get(args.to * 256 + args.lane);
+    if (lane === undefined) return { first: 1, transfers: [] };
     const count = Math.max(0, Math.min(args.upTo - lane.first + 1, lane.pending.length));
     return { first: lane.first, transfers: lane.pending.slice(0, count) };
   }

@@ -68,8 +68,12 @@ function projectOp({ changes, op, entry }: Step): void {
   const key = keyOf(command);
   if (key !== null) {
     changes.put('command_answer', [
-      key.user, key.commandId, toHex(fingerprintOf(command)), command.type,
-      encodeOutcome(outcome), entry.lsn,
+      key.user,
+      key.commandId,
+      toHex(fingerprintOf(command)),
+      command.type,
+      encodeOutcome(outcome),
+      entry.lsn,
     ]);
   }
   if (!succeeded(outcome)) return;
@@ -88,7 +92,10 @@ function projectOp({ changes, op, entry }: Step): void {
     }
   } else if (command.type === 'packet.expire' && outcome.type === 'packet.expire') {
     changes.set('red_packet', [command.packetId], {
-      phase: 'refunded', ended_at: entry.ts, seed: outcome.seed, refund_cents: outcome.refundCents,
+      phase: 'refunded',
+      ended_at: entry.ts,
+      seed: outcome.seed,
+      refund_cents: outcome.refundCents,
     });
   } else if (command.type === 'group.join' && outcome.type === 'group.join') {
     const { role, joinedSeq, version } = outcome;
@@ -112,14 +119,29 @@ function projectTransfer(args: {
   entry: Entry;
 }): void {
   const { changes, transfer, receipt, entry } = args;
-  if (receipt.kind === 'duplicate' || receipt.kind === 'tombstone') return;
+  if (!happened(receipt)) return;
   switch (transfer.kind) {
     case 'packet.create': {
       const d = transfer.definition;
       changes.put('red_packet', [
-        d.packetId, d.groupId, d.sender, d.kind, d.strategy, d.timing, d.totalCents, d.count,
-        d.greeting, entry.ts, entry.ts + d.lifetimeMs, 'live', 0, 0, 0, 0,
-        receipt.kind === 'live' ? receipt.seedHash : EMPTY, EMPTY,
+        d.packetId,
+        d.groupId,
+        d.sender,
+        d.kind,
+        d.strategy,
+        d.timing,
+        d.totalCents,
+        d.count,
+        d.greeting,
+        entry.ts,
+        entry.ts + d.lifetimeMs,
+        'live',
+        0,
+        0,
+        0,
+        0,
+        receipt.kind === 'live' ? receipt.seedHash : EMPTY,
+        EMPTY,
       ]);
       return;
     }
@@ -130,7 +152,6 @@ function projectTransfer(args: {
       return;
     }
     case 'member.hint': {
-      // An older hint may arrive after a newer one only in another lane: hints share one, in order.
       const { user, groupId, version, present, name } = transfer;
       changes.put('user_group', [user, groupId, version, present ? 1 : 0, name]);
       return;
@@ -144,18 +165,28 @@ function projectTransfer(args: {
   }
 }
 
+/** Did the transfer do something here and now? */
+function happened({ kind }: Receipt): boolean {
+  return kind !== 'duplicate' && kind !== 'stale' && kind !== 'tombstone';
+}
+
 /** Every posting as a row; the reason is the command's or transfer's own word. */
-function projectLedger({ changes, op, entry, leg }: Step & { leg: number }): number {
+function projectLedger({ changes, op, entry, leg: first }: Step & { leg: number }): number {
   const reasons = reasonsOf(op);
   for (const [index, posting] of op.postings.entries()) {
     const { reason, packetId } = reasons(index);
     changes.put('ledger_entry', [
-      entry.lsn, leg, accountOf(posting), ownerOf(posting), posting.amountCents, reason, packetId,
+      entry.lsn,
+      first + index,
+      accountOf(posting),
+      ownerOf(posting),
+      posting.amountCents,
+      reason,
+      packetId,
       entry.ts,
     ]);
-    leg += 1;
   }
-  return leg;
+  return first + op.postings.length;
 }
 
 function accountOf({ account }: Posting): string {
@@ -189,13 +220,18 @@ function reasonsOf(op: Op): (index: number) => Reason {
     });
     return (index) => {
       const transfer = moved[index >> 1];
-      return { reason: transfer?.kind ?? command.type, packetId: transfer ? packetOf(transfer) : 0n };
+      return {
+        reason: transfer?.kind ?? command.type,
+        packetId: transfer ? packetOf(transfer) : 0n,
+      };
     };
   }
   const packetId =
-    command.type === 'packet.send' ? command.definition.packetId
-    : command.type === 'packet.open' || command.type === 'packet.expire' ? command.packetId
-    : 0n;
+    command.type === 'packet.send'
+      ? command.definition.packetId
+      : command.type === 'packet.open' || command.type === 'packet.expire'
+        ? command.packetId
+        : 0n;
   return () => ({ reason: command.type, packetId });
 }
 

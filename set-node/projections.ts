@@ -20,6 +20,7 @@ export class Projections {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #setId: SetId;
+  readonly #onBug: (error: unknown) => void;
   readonly #adoptedLsn: Lsn;
   readonly #lsns: Lsn[];
   readonly #running = new Set<number>();
@@ -34,7 +35,10 @@ export class Projections {
     adoptedLsn: Lsn;
     clock: Clock;
     log: Log;
+    /** What no replica can be blamed for. */
+    onBug: (error: unknown) => void;
   }) {
+    this.#onBug = args.onBug;
     this.#replicas = args.replicas;
     this.#quorum = args.quorum;
     this.#setLog = args.setLog;
@@ -60,6 +64,17 @@ export class Projections {
     return this.lagEntries > LIMITS.projectionLagMax;
   }
 
+  /** A new leader finds out where the tables stand, and brings them up at once. */
+  start(): void {
+    for (const [replica, store] of this.#replicas.entries()) {
+      store.projectedLsn().then(
+        (at) => (this.#lsns[replica] = lsn(Math.max(at, this.#lsns[replica] ?? 0))),
+        () => undefined,
+      );
+    }
+    this.wake();
+  }
+
   /** Something was committed: project soon, in one large batch with what follows. */
   wake(): void {
     if (this.#timer !== null || this.#stopped) return;
@@ -80,7 +95,7 @@ export class Projections {
       await store.setCommit(to);
       this.#lsns[replica] = await store.project(to);
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
+      if (!(error instanceof StoreError)) return this.#onBug(error);
       this.#log.warn('projection_failed', { set: this.#setId, replica, reason: error.message });
       await sleep(this.#clock, RETRY_MS);
     } finally {
@@ -111,7 +126,7 @@ export class Projections {
     const atLsn = this.forgottenLsn();
     for (const replica of this.order()) {
       const store = this.store(replica);
-      const answer = store === undefined ? null : await read(store, atLsn);
+      const answer = store === undefined ? null : await orNull(read(store, atLsn));
       if (answer !== null) return answer;
     }
     return null;
@@ -125,5 +140,15 @@ export class Projections {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+  }
+}
+
+/** A replica that cannot be read says nothing: the next one is asked. */
+async function orNull<T>(reading: Promise<T | null>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof StoreError) return null;
+    throw error;
   }
 }

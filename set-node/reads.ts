@@ -1,6 +1,12 @@
 import { DecodeError, Reader, Writer } from '../lib/core/bytes.ts';
 import type { Grant } from '../lib/core/grant.ts';
-import { RIGHT_SEND_PACKET, grantMac, inviteMac, readGrant, writeGrant } from '../lib/core/grant.ts';
+import {
+  RIGHT_SEND_PACKET,
+  grantMac,
+  inviteMac,
+  readGrant,
+  writeGrant,
+} from '../lib/core/grant.ts';
 import type { Id } from '../lib/core/ids.ts';
 import { parseId, setOfId } from '../lib/core/ids.ts';
 import { LIMITS } from '../lib/core/limits.ts';
@@ -78,7 +84,8 @@ export function readMemory(args: ReadArgs): Answer | null {
   if (query.invite) return inviteOf(args, query.invite);
   if (query.lastSeqs) {
     const last = query.lastSeqs.groupIds.map((groupId) => ({
-      groupId, seq: String(state.groups.get(needId(groupId))?.seq ?? 0),
+      groupId,
+      seq: String(state.groups.get(needId(groupId))?.seq ?? 0),
     }));
     return { status: 'ok', lastSeqs: { last } };
   }
@@ -91,7 +98,10 @@ function hintsOf(state: SetState, user: UserId): Answer {
   if (!state.ownsSlot(slotOf(user))) return refused('moved');
   const known = state.people.get(user)?.hints ?? new Map();
   const hints = [...known].map(([groupId, { version, present, name }]) => ({
-    groupId: String(groupId), version: String(version), present, name,
+    groupId: String(groupId),
+    version: String(version),
+    present,
+    name,
   }));
   return { status: 'ok', groupHints: { hints } };
 }
@@ -114,15 +124,26 @@ function membershipOf(
   const { group, member, user } = of;
   const { groupId, name, seq } = group;
   const body = {
-    groupId, role: member.role, rights: RIGHT_SEND_PACKET, groupLsn: state.lsn, issuedAt: now,
+    groupId,
+    role: member.role,
+    rights: RIGHT_SEND_PACKET,
+    groupLsn: state.lsn,
+    issuedAt: now,
   };
   const w = new Writer(64);
   writeGrant(w, { ...body, mac: grantMac(seals.keyOf(setOfId(groupId)), user, body) });
   return {
-    groupId: String(groupId), member: true, name, role: member.role,
-    grant: Buffer.from(w.finish()), lastSeq: String(seq), readSeq: String(member.readSeq),
-    joinedSeq: String(member.joinedSeq), unread: unreadOf(group, member),
-    memberCount: group.members.size, version: String(group.version),
+    groupId: String(groupId),
+    member: true,
+    name,
+    role: member.role,
+    grant: Buffer.from(w.finish()),
+    lastSeq: String(seq),
+    readSeq: String(member.readSeq),
+    joinedSeq: String(member.joinedSeq),
+    unread: unreadOf(group, member),
+    memberCount: group.members.size,
+    version: String(group.version),
     firstSeq: String(firstSeqOf(group, member)),
   };
 }
@@ -132,14 +153,22 @@ function groupOf(state: SetState, ask: GroupQuery__Output): Answer {
   if (group === undefined) return refused('group_not_found');
   if (!group.members.has(needUser(ask.user))) return refused('not_a_member');
   const members = [...group.members].map(([user, { role, joinedAt, readSeq }]) => ({
-    user, role, joinedAt: String(joinedAt), readSeq: String(readSeq),
+    user,
+    role,
+    joinedAt: String(joinedAt),
+    readSeq: String(readSeq),
   }));
   const { name, owner, history } = group;
   return {
     status: 'ok',
     group: {
-      groupId: ask.groupId, name, owner, history, lastSeq: String(group.seq),
-      createdAt: String(group.createdAt), members,
+      groupId: ask.groupId,
+      name,
+      owner,
+      history,
+      lastSeq: String(group.seq),
+      createdAt: String(group.createdAt),
+      members,
     },
   };
 }
@@ -161,19 +190,23 @@ function inviteOf({ state, seals, now }: ReadArgs, ask: InviteQuery__Output): An
 
 /** Committed outbox entries above the caller's cursors, oldest first in each lane. */
 function outboxOf(state: SetState, ask: OutboxQuery__Output): Answer {
-  const after = new Map(ask.cursors.map((cursor) => [cursor.to * 256 + cursor.lane, Number(cursor.after)]));
+  const after = new Map(
+    ask.cursors.map((cursor) => [cursor.to * 256 + cursor.lane, Number(cursor.after)]),
+  );
   const limit = Math.min(ask.limit, LIMITS.transferWindowMax);
   const entries: { to: number; lane: number; number: string; transfer: Buffer }[] = [];
   const w = new Writer(256);
-  for (const { to, lane, first, pending } of state.outbox.lanes()) {
+  const lanes = [...state.outbox.lanes()].filter(({ pending }) => pending.length > 0);
+  // Every lane gets its part: one that nobody empties must not stand before the others.
+  const part = Math.ceil(limit / Math.max(1, lanes.length));
+  for (const { to, lane, first, pending } of lanes) {
     const skip = Math.max(0, (after.get(to * 256 + lane) ?? 0) - first + 1);
-    for (const [index, transfer] of pending.slice(skip, skip + limit - entries.length).entries()) {
+    for (const [index, transfer] of pending.slice(skip, skip + part).entries()) {
       w.reset();
       writeTransfer(w, transfer);
       const number = String(first + skip + index);
       entries.push({ to: setId(to), lane, number, transfer: Buffer.from(w.finish()) });
     }
-    if (entries.length >= limit) break;
   }
   return { status: 'ok', outbox: { entries } };
 }
@@ -184,10 +217,15 @@ function moneyOf(state: SetState): Answer {
   return {
     status: 'ok',
     money: {
-      lsn: String(state.lsn), walletsCents: String(state.walletsCents),
-      packetsCents: String(state.packetsCents), clearingCents: String(state.clearingCents),
-      issuerCents: String(state.issuerCents), pendingCents: String(state.outbox.pendingCents),
-      livePackets, wallets: state.people.size, pendingTransfers: state.outbox.pendingCount,
+      lsn: String(state.lsn),
+      walletsCents: String(state.walletsCents),
+      packetsCents: String(state.packetsCents),
+      clearingCents: String(state.clearingCents),
+      issuerCents: String(state.issuerCents),
+      pendingCents: String(state.outbox.pendingCents),
+      livePackets,
+      wallets: state.people.size,
+      pendingTransfers: state.outbox.pendingCount,
     },
   };
 }

@@ -25,7 +25,9 @@ import { Publisher } from './publisher.ts';
 import type { Answer } from './reads.ts';
 import { needId, needUser, readMemory, refused } from './reads.ts';
 
-export type SetServerArgs = Omit<LeaderArgs, 'publisher'> & {
+export { WrongConfiguration } from './leader.ts';
+
+export type SetServerArgs = Omit<LeaderArgs, 'publisher' | 'quarantine'> & {
   /** `unix:/path` or `host:port`. */
   readonly address: string;
   readonly topologyVersion: () => number;
@@ -66,17 +68,27 @@ export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
   };
 }
 
-type Room = { readonly args: SetServerArgs; readonly engine: Engine; readonly publisher: Publisher };
+type Room = {
+  readonly args: SetServerArgs;
+  readonly engine: Engine;
+  readonly publisher: Publisher;
+};
 
-function serveCommands({ args, engine }: Room, stream: BatchStream<CommandReplyBatch>): StreamListener<CommandBatch__Output> {
+function serveCommands(
+  { args, engine }: Room,
+  stream: BatchStream<CommandReplyBatch>,
+): StreamListener<CommandBatch__Output> {
   let replies: TaggedReply[] = [];
   const flush = (): void => {
     const body = Buffer.from(encodeReplies(replies));
     replies = [];
     const { driver } = engine;
     const batch = {
-      topologyVersion: args.topologyVersion(), setId: args.setId, epoch: driver?.epoch ?? 0,
-      queueWaitUs: Math.round(driver?.queueWaitUs ?? 0), body,
+      topologyVersion: args.topologyVersion(),
+      setId: args.setId,
+      epoch: driver?.epoch ?? 0,
+      queueWaitUs: Math.round(driver?.queueWaitUs ?? 0),
+      body,
     };
     if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
   };
@@ -96,7 +108,10 @@ function serveCommands({ args, engine }: Room, stream: BatchStream<CommandReplyB
   };
 }
 
-function serveQueries({ args, engine }: Room, stream: BatchStream<QueryReplyBatch>): StreamListener<QueryBatch__Output> {
+function serveQueries(
+  { args, engine }: Room,
+  stream: BatchStream<QueryReplyBatch>,
+): StreamListener<QueryBatch__Output> {
   const send = (replies: QueryReply[]): void => {
     const epoch = engine.driver?.epoch ?? 0;
     const batch = { topologyVersion: args.topologyVersion(), setId: args.setId, epoch, replies };
@@ -116,36 +131,60 @@ function serveQueries({ args, engine }: Room, stream: BatchStream<QueryReplyBatc
   };
 }
 
-async function answer(on: { args: SetServerArgs; driver: Driver; query: Query__Output }): Promise<QueryReply> {
+async function answer(on: {
+  args: SetServerArgs;
+  driver: Driver;
+  query: Query__Output;
+}): Promise<QueryReply> {
   const { driver, query } = on;
   const { tag } = query;
   try {
     const reply = await answerOnce(on);
     const asOfLsn = reply.asOfLsn ?? String(driver.state.lsn);
-    return (await driver.settled()) ? { ...reply, asOfLsn, tag } : { ...refused('set_unavailable'), tag };
+    return (await driver.settled())
+      ? { ...reply, asOfLsn, tag }
+      : { ...refused('set_unavailable'), tag };
   } catch (error) {
     if (error instanceof DecodeError) return { ...refused('malformed'), tag };
     if (error instanceof StoreError) return { ...refused('set_unavailable'), tag };
-    on.args.log.error('query_failed', { set: on.args.setId, ask: query.ask, reason: String(error) });
+    on.args.log.error('query_failed', {
+      set: on.args.setId,
+      ask: query.ask,
+      reason: String(error),
+    });
     return { ...refused('unknown'), tag };
   }
 }
 
-async function answerOnce({ args, driver, query }: { args: SetServerArgs; driver: Driver; query: Query__Output }): Promise<Answer> {
+async function answerOnce({
+  args,
+  driver,
+  query,
+}: {
+  args: SetServerArgs;
+  driver: Driver;
+  query: Query__Output;
+}): Promise<Answer> {
   const { state, seals } = driver;
   if (Number(query.atLsn) > state.lsn) return refused('set_unavailable');
   const now = timeMs(Math.max(state.ts, args.clock.now()));
   return readMemory({ state, seals, query, now }) ?? readLists(driver, query);
 }
 
-function serveEvents({ args, engine, publisher }: Room, stream: BatchStream<EventBatch>): StreamListener<EventInterest__Output> {
+function serveEvents(
+  { args, engine, publisher }: Room,
+  stream: BatchStream<EventBatch>,
+): StreamListener<EventInterest__Output> {
   const groups = new Set<Id>();
   const users = new Set<UserId>();
   let number = 1;
   const send = (events: readonly Event[]): void => {
     const batch = {
-      topologyVersion: args.topologyVersion(), setId: args.setId,
-      epoch: engine.driver?.epoch ?? 0, firstNumber: number, events: [...events],
+      topologyVersion: args.topologyVersion(),
+      setId: args.setId,
+      epoch: engine.driver?.epoch ?? 0,
+      firstNumber: number,
+      events: [...events],
     };
     number += events.length;
     // A node that does not read is cut off: it comes back, sees the gap, and asks (rulings 17).
@@ -175,13 +214,24 @@ function measure({ args, engine, publisher }: Room): { cancel(): void } {
   const gauge = (name: string, help: string) => args.metrics.gauge({ name, help, labels });
   const leading = gauge('hongbao_set_leading', '1 while this node leads the Set.');
   const lsn = gauge('hongbao_set_commit_lsn', 'Highest committed LSN.');
-  const lag = gauge('hongbao_set_projection_lag_entries', 'Committed entries that Q projections do not show yet.');
+  const lag = gauge(
+    'hongbao_set_projection_lag_entries',
+    'Committed entries that Q projections do not show yet.',
+  );
   const pending = gauge('hongbao_set_outbox_pending', 'Transfers without a receipt.');
   const wait = gauge('hongbao_set_queue_wait_seconds', 'Mean time that commands wait for a batch.');
   const live = gauge('hongbao_set_packets', 'Packets in memory.');
   const streams = gauge('hongbao_set_event_streams', 'Access nodes that listen.');
-  const ops = args.metrics.counter({ name: 'hongbao_set_ops_total', help: 'Ops journaled.', labels });
-  const batches = args.metrics.counter({ name: 'hongbao_set_batches_total', help: 'Entries journaled.', labels });
+  const ops = args.metrics.counter({
+    name: 'hongbao_set_ops_total',
+    help: 'Ops journaled.',
+    labels,
+  });
+  const batches = args.metrics.counter({
+    name: 'hongbao_set_batches_total',
+    help: 'Entries journaled.',
+    labels,
+  });
   let seen = { driver: engine.driver, ops: 0, batches: 0 };
   return args.clock.every(1_000, () => {
     const { driver } = engine;

@@ -1,5 +1,6 @@
 import { assert } from '../lib/core/assert.ts';
-import type { Entry } from '../lib/core/journal-entry.ts';
+import type { Entry, Sha256Function } from '../lib/core/journal-entry.ts';
+import { CorruptEntry, unseal } from '../lib/core/journal-entry.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 import type { Epoch, Lsn, SetId } from '../lib/core/units.ts';
 import { lsn } from '../lib/core/units.ts';
@@ -18,6 +19,7 @@ export type SetLogArgs = {
   /** LSN of everything that was adopted; the EPOCH_START follows it. */
   readonly adoptedLsn: Lsn;
   readonly clock: Clock;
+  readonly hash: Sha256Function;
   readonly log: Log;
   /** Called in order; everything up to `at` is committed (P7). */
   readonly onCommit: (at: Lsn) => void;
@@ -198,7 +200,11 @@ export class SetLog {
         return;
       }
       // P8: unknown is resent byte for byte under the same (epoch, LSN).
-      log.warn('replica_append_failed', { set: setId, replica: follower.replica, reason: error.message });
+      log.warn('replica_append_failed', {
+        set: setId,
+        replica: follower.replica,
+        reason: error.message,
+      });
       await sleep(clock, RETRY_MS);
     }
   }
@@ -218,9 +224,24 @@ export class SetLog {
       return entries;
     }
     // P10: behind the window, from the journal of another.
-    const donor = this.#followers.find((one) => one?.active === true && one.acked > after);
-    if (donor === undefined || donor === null) throw new StoreError('unavailable', 'no replica can feed this one');
-    return donor.store.read({ after, limitBytes: LIMITS.batchBytesMax });
+    const { hash, log, setId } = this.#args;
+    for (const donor of this.#followers) {
+      if (donor?.active !== true || donor.acked <= after) continue;
+      const entries = await donor.store.read({ after, limitBytes: LIMITS.batchBytesMax });
+      try {
+        // Damage must not spread: what one replica hands on is checked like what a leader reads.
+        let prev: Uint8Array | null = null;
+        for (const entry of entries) {
+          unseal({ entry, prev, hash });
+          prev = entry.sum;
+        }
+        if (entries.length > 0) return entries;
+      } catch (error) {
+        if (!(error instanceof CorruptEntry)) throw error;
+        log.error('journal_corrupt', { set: setId, replica: donor.replica, reason: error.message });
+      }
+    }
+    throw new StoreError('unavailable', 'no replica can feed this one');
   }
 
   /** P7: the greatest LSN of the current epoch that Q replicas have acknowledged. */
@@ -243,7 +264,8 @@ export class SetLog {
     const least = Math.min(this.#commit, ...all.map((follower) => follower?.acked ?? 0));
     while (this.#window.length > 0) {
       const overfull =
-        this.#window.length > LIMITS.replicaWindowBatches || this.#windowBytes > LIMITS.replicaWindowBytes;
+        this.#window.length > LIMITS.replicaWindowBatches ||
+        this.#windowBytes > LIMITS.replicaWindowBytes;
       const needed = overfull ? this.#commit : least;
       if (this.#windowStart > needed) return;
       this.#windowBytes -= this.#window.shift()?.payload.length ?? 0;

@@ -1,13 +1,19 @@
-import { Reader, Writer } from '../lib/core/bytes.ts';
+import { DecodeError, Reader, Writer } from '../lib/core/bytes.ts';
 import { CLUSTER_ID_BYTES, SLOT_MAP_BYTES } from '../lib/core/command.ts';
-import { asId, commandIdBytes, commandIdFromBytes } from '../lib/core/ids.ts';
+import { commandIdBytes, commandIdFromBytes, readId } from '../lib/core/ids.ts';
 import { CorruptEntry } from '../lib/core/journal-entry.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 import { decodeOutcome, encodeOutcome } from '../lib/core/outcome.ts';
 import { definitionHash, readDefinition, readUser, writeDefinition } from '../lib/core/packet.ts';
 import { sha256 } from '../lib/core/sha256.ts';
 import type { Status } from '../lib/core/status.ts';
-import { readFlag, readHistory, readTransfer, writeTransfer, HISTORIES } from '../lib/core/transfer.ts';
+import {
+  readFlag,
+  readHistory,
+  readTransfer,
+  writeTransfer,
+  HISTORIES,
+} from '../lib/core/transfer.ts';
 import type { Lsn, SetId } from '../lib/core/units.ts';
 import { cents, lsn, setId, timeMs } from '../lib/core/units.ts';
 import { ROLES } from '../lib/core/grant.ts';
@@ -54,21 +60,40 @@ export function decodeState(args: {
   chunks: readonly Uint8Array[];
   manifest: Uint8Array;
 }): { state: SetState; sum: Uint8Array } {
-  const bad = (reason: string): CorruptEntry => new CorruptEntry({ ...args, reason: `snapshot: ${reason}` });
+  const bad = (reason: string): CorruptEntry =>
+    new CorruptEntry({ setId: args.setId, lsn: args.lsn, reason: `snapshot: ${reason}` });
+  try {
+    return decodeChecked({ ...args, bad });
+  } catch (error) {
+    if (error instanceof DecodeError) throw bad(error.message);
+    throw error;
+  }
+}
+
+function decodeChecked(args: {
+  setId: SetId;
+  lsn: Lsn;
+  chunks: readonly Uint8Array[];
+  manifest: Uint8Array;
+  bad: (reason: string) => CorruptEntry;
+}): { state: SetState; sum: Uint8Array } {
+  const { bad } = args;
   const m = new Reader(args.manifest);
   if (m.u16() !== SNAPSHOT_FORMAT) throw bad('unknown format');
   const sum = m.fixed(32);
   const size = m.u64();
   const hash = m.fixed(32);
   m.end();
+  // The chunks are there; the size is only what somebody wrote.
+  if (args.chunks.reduce((total, chunk) => total + chunk.length, 0) !== size)
+    throw bad('wrong size');
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const chunk of args.chunks) {
-    if (at + chunk.length > size) throw bad('too long');
     bytes.set(chunk, at);
     at += chunk.length;
   }
-  if (at !== size || !equalBytes(sha256(bytes), hash)) throw bad('checksum does not match');
+  if (!equalBytes(sha256(bytes), hash)) throw bad('checksum does not match');
   const state = new SetState(args.setId);
   const r = new Reader(bytes);
   readHead(r, state);
@@ -108,7 +133,8 @@ function writeHead(w: Writer, s: SetState): void {
 }
 
 function readHead(r: Reader, s: SetState): void {
-  if (r.u16() !== s.setId) throw new CorruptEntry({ setId: s.setId, lsn: 0, reason: 'snapshot of another Set' });
+  if (r.u16() !== s.setId)
+    throw new CorruptEntry({ setId: s.setId, lsn: 0, reason: 'snapshot of another Set' });
   s.lsn = lsn(r.u64());
   s.ts = timeMs(r.u64());
   const ms = r.u64();
@@ -151,7 +177,7 @@ function readPeople(r: Reader, s: SetState): void {
     s.walletsCents += person.balanceCents;
     person.welcomed = readFlag(r);
     for (let hints = r.u32(); hints > 0; hints--) {
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       const version = r.u64();
       person.hints.set(groupId, { version, present: readFlag(r), name: r.text() });
     }
@@ -199,9 +225,18 @@ function readPackets(r: Reader, s: SetState): void {
     const end = readEnd(r);
     s.packetsCents += restCents;
     s.packets.set(definition.packetId, {
-      definition, definitionHash: definitionHash(definition), sealedSeed, seedHash, createdAt,
-      expiresAt: timeMs(createdAt + definition.lifetimeMs), restCents, claims, end, seed: null,
-      seedKey: null, shares: null,
+      definition,
+      definitionHash: definitionHash(definition),
+      sealedSeed,
+      seedHash,
+      createdAt,
+      expiresAt: timeMs(createdAt + definition.lifetimeMs),
+      restCents,
+      claims,
+      end,
+      seed: null,
+      seedKey: null,
+      shares: null,
     });
   }
 }
@@ -212,7 +247,13 @@ function readEnd(r: Reader): PacketEnd | null {
   const at = timeMs(r.u64());
   const endLsn = lsn(r.u64());
   const refundCents = cents(r.u64());
-  return { kind: code === 1 ? 'drained' : 'refunded', at, lsn: endLsn, refundCents, seed: r.fixed(32) };
+  return {
+    kind: code === 1 ? 'drained' : 'refunded',
+    at,
+    lsn: endLsn,
+    refundCents,
+    seed: r.fixed(32),
+  };
 }
 
 function writeGroups(w: Writer, s: SetState): void {
@@ -246,7 +287,7 @@ function writeGroups(w: Writer, s: SetState): void {
 
 function readGroups(r: Reader, s: SetState): void {
   for (let left = r.u32(); left > 0; left--) {
-    const groupId = asId(r.big());
+    const groupId = readId(r);
     const name = r.text();
     const owner = readUser(r);
     const history = readHistory(r);
@@ -262,14 +303,26 @@ function readGroups(r: Reader, s: SetState): void {
     const members = new Map<typeof owner, Member>();
     for (let count = r.u32(); count > 0; count--) {
       const user = readUser(r);
-      const role = ROLES[r.u8()] ?? 'member';
+      const role = ROLES[r.u8()];
+      if (role === undefined) throw new DecodeError('unknown role');
       const joinedAt = timeMs(r.u64());
       const joinedSeq = r.u64();
       const readSeq = r.u64();
       const readCount = r.u64();
       members.set(user, { role, joinedAt, joinedSeq, readSeq, readCount, ownAfter: r.u64() });
     }
-    s.groups.set(groupId, { groupId, name, owner, history, createdAt, version, seq, counting, recent, members });
+    s.groups.set(groupId, {
+      groupId,
+      name,
+      owner,
+      history,
+      createdAt,
+      version,
+      seq,
+      counting,
+      recent,
+      members,
+    });
   }
 }
 

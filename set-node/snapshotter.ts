@@ -17,6 +17,8 @@ export async function takeSnapshot(args: {
   hash: Sha256Function;
 }): Promise<Lsn> {
   const recovered = await recover({ ...args, commitLsn: await args.store.commitLsn() });
+  // Whoever starts from it asks only projections that show at least its LSN.
+  recovered.state.forget(recovered.state.lsn);
   await args.store.writeSnapshot(encodeState(recovered));
   return recovered.state.lsn;
 }
@@ -51,7 +53,8 @@ export class Snapshotter {
   /** So much more was committed. */
   note(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes < LIMITS.snapshotEveryBytes || this.#running !== null || this.#take === null) return;
+    if (this.#bytes < LIMITS.snapshotEveryBytes || this.#running !== null || this.#take === null)
+      return;
     this.#bytes = 0;
     this.#running = this.#takeAll(this.#take).finally(() => {
       this.#running = null;

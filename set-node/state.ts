@@ -4,6 +4,7 @@ import type { HmacKey } from '../lib/core/hmac.ts';
 import type { Id, IdCursor } from '../lib/core/ids.ts';
 import { ID_CURSOR_START } from '../lib/core/ids.ts';
 import type { MoneyDigest } from '../lib/core/journal-entry.ts';
+import { LIMITS } from '../lib/core/limits.ts';
 import type { PacketDefinition } from '../lib/core/packet.ts';
 import type { Cents, Lsn, SetId, TimeMs } from '../lib/core/units.ts';
 import { cents } from '../lib/core/units.ts';
@@ -42,7 +43,11 @@ export type Packet = {
   shares: readonly Cents[] | null;
 };
 
-export type GroupHint = { readonly version: number; readonly present: boolean; readonly name: string };
+export type GroupHint = {
+  readonly version: number;
+  readonly present: boolean;
+  readonly name: string;
+};
 
 /** A person at home: wallet and list of groups. */
 export type Person = {
@@ -103,6 +108,18 @@ export class SetState {
       this.people.set(user, person);
     }
     return person;
+  }
+
+  /**
+   * Lets go of ended packets and old answers that projections up to `projectedLsn` can tell of
+   * (rulings 9). Not part of replication: every leader forgets when it likes.
+   */
+  forget(projectedLsn: Lsn): void {
+    this.answers.evict({ ts: this.ts, projectedLsn });
+    for (const [packetId, { end }] of this.packets) {
+      if (end === null || end.lsn > projectedLsn) continue;
+      if (end.at + LIMITS.endedPacketKeptMs < this.ts) this.packets.delete(packetId);
+    }
   }
 
   ownsSlot(slot: number): boolean {

@@ -98,7 +98,9 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
   const candidates = promised.map(({ replica, reply }): Candidate => {
     const votes = mayVote({ replica, reply }) && readable.has(replica);
     return {
-      replica, kind: votes ? 'voter' : 'doubtful', fence: fenceOf(reply.incarnation),
+      replica,
+      kind: votes ? 'voter' : 'doubtful',
+      fence: fenceOf(reply.incarnation),
       sharedLsn: readable.has(replica) ? reply.commitLsn : lsn(0),
     };
   });
@@ -122,8 +124,7 @@ function newestIncarnations(count: number, promised: readonly Reply[]): number[]
 
 /** P0, P3b: a vote needs the newest incarnation and the proof of no restart. */
 function mayVoteBy(incarnations: readonly number[]): (reply: Reply) => boolean {
-  return ({ replica, reply }) =>
-    reply.proved && reply.incarnation >= (incarnations[replica] ?? 0);
+  return ({ replica, reply }) => reply.proved && reply.incarnation >= (incarnations[replica] ?? 0);
 }
 
 async function quiet<T>(args: TakeoverArgs, call: Promise<T>): Promise<T | null> {
@@ -147,7 +148,11 @@ async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promi
       if (error instanceof CorruptEntry) corrupt = error;
       else if (!(error instanceof StoreError)) throw error;
       const { setId } = args;
-      args.log.error('replica_without_vote', { set: setId, replica: one.replica, reason: String(error) });
+      args.log.error('replica_without_vote', {
+        set: setId,
+        replica: one.replica,
+        reason: String(error),
+      });
     }
   }
   if (voices.length === 0 && corrupt !== null) throw corrupt;
@@ -192,7 +197,10 @@ function choose(voices: readonly Voice[]): Voice {
 }
 
 /** P3: what we applied, and every voter's committed prefix, is in the winner; else halt with a clear report. */
-async function assertPrefixes(args: TakeoverArgs, found: { voices: readonly Voice[]; winner: Voice }): Promise<void> {
+async function assertPrefixes(
+  args: TakeoverArgs,
+  found: { voices: readonly Voice[]; winner: Voice },
+): Promise<void> {
   const { applied, setId, replicas } = args;
   const { winner } = found;
   assert(

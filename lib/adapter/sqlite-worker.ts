@@ -10,7 +10,14 @@ import type { AppendReply, ReplicaStore, Schema } from '../port/replica-store.ts
 import { SqliteFence } from './sqlite-fence.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { SqliteProjection } from './sqlite-projection.ts';
-import type { Call, EncodedAppend, Failure, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
+import type {
+  Call,
+  EncodedAppend,
+  Failure,
+  Method,
+  Reply,
+  WorkerSetup,
+} from './sqlite-protocol.ts';
 import { makeProjectionTables, migrate } from './sqlite-schema.ts';
 import type { Snapshot } from './sqlite-snapshot.ts';
 import { readSnapshot, snapshotSteps } from './sqlite-snapshot.ts';
@@ -90,7 +97,8 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
   return {
     bootstrap: (args) => fence.bootstrap(args),
     takeOver: (args) => fence.takeOver(args),
-    append: ({ fence: by, entries }) => journal.append({ fence: by, entries: entries.map(decodeEntry) }),
+    append: ({ fence: by, entries }) =>
+      journal.append({ fence: by, entries: entries.map(decodeEntry) }),
     truncate: (args) => journal.truncate(args),
     read: (args) => journal.read(args),
     fenceRow: () => fence.fenceRow(),

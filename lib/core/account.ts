@@ -2,7 +2,7 @@ import { unreachable } from './assert.ts';
 import type { Reader, Writer } from './bytes.ts';
 import { DecodeError } from './bytes.ts';
 import type { Id } from './ids.ts';
-import { asId } from './ids.ts';
+import { readId } from './ids.ts';
 import { readUser } from './packet.ts';
 import type { Cents, SetId } from './units.ts';
 import { cents, setId } from './units.ts';
@@ -54,7 +54,7 @@ function readAccount(r: Reader): Account {
     case CODES.wallet:
       return { kind: 'wallet', user: readUser(r) };
     case CODES.packet:
-      return { kind: 'packet', packetId: asId(r.big()) };
+      return { kind: 'packet', packetId: readId(r) };
     case CODES.clearing: {
       const peer = r.u16();
       if (peer > 1023) throw new DecodeError('a Set number is 0..1023');

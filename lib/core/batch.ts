@@ -4,7 +4,11 @@ import { Reader, Writer } from './bytes.ts';
 export type TaggedCommand = { readonly tag: number; readonly command: Uint8Array };
 
 /** Replies of one stream message: (u32 tag, u64 lsn, u32 length, outcome)*. */
-export type TaggedReply = { readonly tag: number; readonly lsn: number; readonly outcome: Uint8Array };
+export type TaggedReply = {
+  readonly tag: number;
+  readonly lsn: number;
+  readonly outcome: Uint8Array;
+};
 
 export function encodeCommands(items: readonly TaggedCommand[]): Uint8Array {
   const w = new Writer(items.length * 128 + 16);

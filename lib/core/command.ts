@@ -4,20 +4,43 @@ import { DecodeError, Reader as ByteReader, Writer, utf8Length } from './bytes.t
 import type { Grant, Invite } from './grant.ts';
 import { GRANT_MAC_BYTES, readGrant, writeGrant } from './grant.ts';
 import type { CommandId, Id } from './ids.ts';
-import { IDS_PER_MS, asId, commandIdBytes, commandIdFromBytes, commandIdTime } from './ids.ts';
+import {
+  asId,
+  commandIdBytes,
+  commandIdFromBytes,
+  commandIdTime,
+  IDS_PER_MS,
+  readId,
+} from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Status } from './status.ts';
+import { STATUSES } from './status.ts';
 import type { PacketDefinition } from './packet.ts';
 import { checkDefinition, readDefinition, readUser, writeDefinition } from './packet.ts';
 import { sha256 } from './sha256.ts';
 import type { HistoryRule, Transfer } from './transfer.ts';
-import { HISTORIES, LANE_COUNT, readHistory, readTransfer, writeTransfer } from './transfer.ts';
+import {
+  HISTORIES,
+  LANE_COUNT,
+  moneyOf,
+  readHistory,
+  readTransfer,
+  writeTransfer,
+} from './transfer.ts';
 import type { Cents, Epoch, Lsn, SetId } from './units.ts';
 import { cents, epoch, lsn, setId, timeMs } from './units.ts';
 import type { UserId } from './user.ts';
 import { SLOT_COUNT } from './user.ts';
 
-export const MESSAGE_KINDS = ['text', 'system', 'red_packet', 'image', 'audio', 'video', 'file'] as const;
+export const MESSAGE_KINDS = [
+  'text',
+  'system',
+  'red_packet',
+  'image',
+  'audio',
+  'video',
+  'file',
+] as const;
 export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
 /**
@@ -26,19 +49,55 @@ export type MessageKind = (typeof MESSAGE_KINDS)[number];
  * groupId at the Set in that id; `transfer.*` at the receiving and at the sending Set.
  */
 export type Command =
-  | { type: 'set.configure'; clusterId: Uint8Array; replicas: number; quorum: number; rules: number; slots: Uint8Array }
+  | {
+      type: 'set.configure';
+      clusterId: Uint8Array;
+      replicas: number;
+      quorum: number;
+      rules: number;
+      slots: Uint8Array;
+    }
   | { type: 'ids.reserve'; count: number }
   | { type: 'wallet.open'; user: UserId; welcomeCents: Cents }
   | { type: 'packet.send'; commandId: CommandId; definition: PacketDefinition; grant: Grant | null }
   | { type: 'packet.open'; packetId: Id; user: UserId; grant: Grant | null }
   | { type: 'packet.expire'; packetId: Id }
-  | { type: 'group.create'; commandId: CommandId; user: UserId; groupId: Id; name: string; history: HistoryRule }
+  | {
+      type: 'group.create';
+      commandId: CommandId;
+      user: UserId;
+      groupId: Id;
+      name: string;
+      history: HistoryRule;
+    }
   | { type: 'group.join'; user: UserId; invite: Invite }
   | { type: 'group.leave'; user: UserId; groupId: Id }
-  | { type: 'message.send'; commandId: CommandId; user: UserId; groupId: Id; kind: MessageKind; body: string; seenSeq: number }
+  | {
+      type: 'message.send';
+      commandId: CommandId;
+      user: UserId;
+      groupId: Id;
+      kind: MessageKind;
+      body: string;
+      seenSeq: number;
+    }
   | { type: 'message.read'; user: UserId; groupId: Id; seq: number }
-  | { type: 'transfer.deliver'; from: SetId; lane: number; first: number; transfers: readonly Transfer[] }
-  | { type: 'transfer.ack'; to: SetId; lane: number; upTo: number; tombstones: readonly Tombstone[]; receiptEpoch: Epoch; receiptLsn: Lsn };
+  | {
+      type: 'transfer.deliver';
+      from: SetId;
+      lane: number;
+      first: number;
+      transfers: readonly Transfer[];
+    }
+  | {
+      type: 'transfer.ack';
+      to: SetId;
+      lane: number;
+      upTo: number;
+      tombstones: readonly Tombstone[];
+      receiptEpoch: Epoch;
+      receiptLsn: Lsn;
+    };
 
 /** The receiver's recorded refusal of one transfer, for ever: the only ground for a refund. */
 export type Tombstone = { readonly number: number; readonly reason: Status };
@@ -191,35 +250,35 @@ function readBody(r: Reader, type: CommandType): Command {
       return { type, commandId, definition: readDefinition(r), grant: readGrant(r) };
     }
     case 'packet.open':
-      return { type, packetId: asId(r.big()), user: readUser(r), grant: readGrant(r) };
+      return { type, packetId: readId(r), user: readUser(r), grant: readGrant(r) };
     case 'packet.expire':
-      return { type, packetId: asId(r.big()) };
+      return { type, packetId: readId(r) };
     case 'group.create': {
       const commandId = readCommandId(r);
       const user = readUser(r);
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       return { type, commandId, user, groupId, name: r.text(), history: readHistory(r) };
     }
     case 'group.join': {
       const user = readUser(r);
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       const inviter = readUser(r);
       const expiresAt = timeMs(r.u64());
       const mac = r.fixed(GRANT_MAC_BYTES);
       return { type, user, invite: { groupId, inviter, expiresAt, mac } };
     }
     case 'group.leave':
-      return { type, user: readUser(r), groupId: asId(r.big()) };
+      return { type, user: readUser(r), groupId: readId(r) };
     case 'message.send': {
       const commandId = readCommandId(r);
       const user = readUser(r);
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       const kind = MESSAGE_KINDS[r.u8()];
       if (kind === undefined) throw new DecodeError('unknown message kind');
       return { type, commandId, user, groupId, kind, body: r.text(), seenSeq: r.u64() };
     }
     case 'message.read':
-      return { type, user: readUser(r), groupId: asId(r.big()), seq: r.u64() };
+      return { type, user: readUser(r), groupId: readId(r), seq: r.u64() };
     case 'transfer.deliver': {
       const from = readSet(r);
       const lane = readLane(r);
@@ -233,7 +292,7 @@ function readBody(r: Reader, type: CommandType): Command {
       const upTo = r.u64();
       const tombstones = Array.from({ length: r.u16() }, () => {
         const number = r.u64();
-        return { number, reason: r.text() as Status };
+        return { number, reason: readReason(r) };
       });
       const receiptEpoch = epoch(r.u64());
       return { type, to, lane, upTo, tombstones, receiptEpoch, receiptLsn: lsn(r.u64()) };
@@ -241,6 +300,13 @@ function readBody(r: Reader, type: CommandType): Command {
     default:
       return unreachable(type);
   }
+}
+
+function readReason(r: Reader): Status {
+  const word = r.text();
+  const reason = STATUSES.find((status) => status === word);
+  if (reason === undefined) throw new DecodeError('unknown status');
+  return reason;
 }
 
 function readSet(r: Reader): SetId {
@@ -274,7 +340,10 @@ export function checkShape(c: Command): Status | null {
       return utf8Length(c.body) <= LIMITS.messageBytesMax ? null : 'bad_argument';
     case 'transfer.deliver':
       if (c.first < 1 || c.transfers.length < 1) return 'malformed';
-      return c.transfers.length <= LIMITS.deliverTransfersMax ? null : 'malformed';
+      if (c.transfers.length > LIMITS.deliverTransfersMax) return 'malformed';
+      return c.transfers.every((t) => moneyOf(t) <= LIMITS.issuedCentsMax)
+        ? null
+        : 'amount_out_of_range';
     case 'set.configure':
     case 'packet.open':
     case 'packet.expire':

@@ -1,8 +1,8 @@
 import type { Reader, Writer } from './bytes.ts';
 import { DecodeError, Writer as ByteWriter } from './bytes.ts';
-import { HmacKey } from './hmac.ts';
+import type { HmacKey } from './hmac.ts';
 import type { Id } from './ids.ts';
-import { asId } from './ids.ts';
+import { readId } from './ids.ts';
 import type { Lsn, TimeMs } from './units.ts';
 import { lsn, timeMs } from './units.ts';
 import type { UserId } from './user.ts';
@@ -61,7 +61,7 @@ export function readGrant(r: Reader): Grant | null {
   const present = r.u8();
   if (present === 0) return null;
   if (present !== 1) throw new DecodeError('grant flag is 0 or 1');
-  const groupId = asId(r.big());
+  const groupId = readId(r);
   const role = ROLES[r.u8()];
   if (role === undefined) throw new DecodeError('unknown role');
   const rights = r.u16();

@@ -1,4 +1,5 @@
 import { assert } from './assert.ts';
+import type { Reader } from './bytes.ts';
 import { DecodeError, fromHex, toHex } from './bytes.ts';
 import type { SetId, TimeMs } from './units.ts';
 
@@ -40,12 +41,10 @@ export function sequenceOfId(id: Id): number {
  * A block lies within one millisecond, so that first + k is the k-th id of it.
  * The id clock may run ahead of log time; it never falls back (rulings 4).
  */
-export function reserveBlock(args: {
+export function reserveBlock(args: { cursor: IdCursor; ts: TimeMs; set: SetId; count: number }): {
+  first: Id;
   cursor: IdCursor;
-  ts: TimeMs;
-  set: SetId;
-  count: number;
-}): { first: Id; cursor: IdCursor } {
+} {
   assert(args.count >= 1 && args.count <= IDS_PER_MS, 'a block holds 1..4096 ids');
   let { ms, sequence } = args.cursor;
   const now = Math.max(0, args.ts - ID_EPOCH_MS);
@@ -80,6 +79,13 @@ export function parseId(text: string): Id | null {
 }
 
 export function asId(value: bigint): Id {
+  return value as Id;
+}
+
+/** Throws {@link DecodeError} at 2^63 and above: no id is that large, and no signed column holds it. */
+export function readId(r: Reader): Id {
+  const value = r.big();
+  if (value >= 2n ** 63n) throw new DecodeError('an id has 63 bits');
   return value as Id;
 }
 

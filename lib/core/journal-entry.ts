@@ -118,7 +118,11 @@ export class CorruptEntry extends Error {
  * The pair of {@link seal}: checks the checksum, the chain to `prev` when the caller knows it, and
  * the money digest. Throws {@link CorruptEntry} that names Set and LSN.
  */
-export function unseal(args: { entry: Entry; prev: Uint8Array | null; hash: Sha256Function }): void {
+export function unseal(args: {
+  entry: Entry;
+  prev: Uint8Array | null;
+  hash: Sha256Function;
+}): void {
   const { entry, prev } = args;
   const bad = (reason: string): CorruptEntry =>
     new CorruptEntry({ setId: entry.setId, lsn: entry.lsn, reason });
@@ -165,8 +169,20 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   const payload = r.blob().slice();
   r.end();
   return {
-    setId: setId(set), lsn: at, epoch: entryEpoch, leaderId, kind, prev, ts, commitLsn, acked,
-    format, opCount, money, sum, payload,
+    setId: setId(set),
+    lsn: at,
+    epoch: entryEpoch,
+    leaderId,
+    kind,
+    prev,
+    ts,
+    commitLsn,
+    acked,
+    format,
+    opCount,
+    money,
+    sum,
+    payload,
   };
 }
 
@@ -204,6 +220,8 @@ export function writeOp(
 
 /** The ops of an entry in order. Throws DecodeError on bytes that are not a payload of `format` 1. */
 export function decodeOps(entry: Pick<Entry, 'payload' | 'opCount'>): Op[] {
+  // Each op takes bytes: a count beyond them is a lie that must not cost memory.
+  if (entry.opCount > entry.payload.length) throw new DecodeError('more ops than bytes');
   const r = new Reader(entry.payload);
   const ops = Array.from({ length: entry.opCount }, () => readOp(r));
   r.end();

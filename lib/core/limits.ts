@@ -77,6 +77,8 @@ export const LIMITS = {
   grabLineMs: 3_000,
   /** 10^15 cents: totals of a Set stay far from the end of safe integers. */
   issuedCentsMax: 1_000_000_000_000_000,
+  /** What all Sets together could bring into one: a transfer that would pass it is refused for ever. */
+  setTotalCentsMax: 4_000_000_000_000_000,
 } as const;
 
 /** How the limits relate; called when a process starts. */
@@ -96,6 +98,7 @@ export function assertLimits(limits: typeof LIMITS = LIMITS): void {
   assert(l.packetLifetimeMs <= l.packetLifetimeMsMax, 'the default lifetime is allowed');
   assert(l.unreadRing > l.unreadShownMax, 'the ring covers what a badge can show');
   assert(l.frameBytesMax < l.backpressureBytesMax, 'one frame never closes a socket');
-  assert(l.issuedCentsMax < Number.MAX_SAFE_INTEGER, 'totals are safe integers');
+  assert(l.issuedCentsMax <= l.setTotalCentsMax, 'what is issued fits');
+  assert(l.setTotalCentsMax * 2 < Number.MAX_SAFE_INTEGER, 'totals are safe integers');
   assert(l.deliverTransfersMax <= l.transferWindowMax, 'a delivery fits the receiver window');
 }

@@ -5,9 +5,10 @@ import type { CommandType } from './command.ts';
 import type { Role } from './grant.ts';
 import { ROLES } from './grant.ts';
 import type { Id } from './ids.ts';
-import { asId } from './ids.ts';
+import { readId } from './ids.ts';
 import type { Status } from './status.ts';
 import { statusCode, statusFromCode } from './status.ts';
+import { readFlag } from './transfer.ts';
 import type { Cents, TimeMs } from './units.ts';
 import { cents, timeMs } from './units.ts';
 
@@ -19,6 +20,8 @@ export type Receipt =
   | { kind: 'message'; seq: number }
   | { kind: 'applied' }
   | { kind: 'duplicate' }
+  /** Received, and older than what is known: recorded without effect. */
+  | { kind: 'stale' }
   | { kind: 'tombstone'; reason: Status };
 
 /** The part of an outcome that a success carries, by command type (SPEC section C). */
@@ -28,7 +31,14 @@ export type Success =
   | { type: 'wallet.open'; balanceCents: Cents; welcomed: boolean }
   | { type: 'packet.send'; packetId: Id }
   /** `seed` is revealed by the open that drains the packet, else empty. */
-  | { type: 'packet.open'; amountCents: Cents; order: number; left: number; at: TimeMs; seed: Uint8Array }
+  | {
+      type: 'packet.open';
+      amountCents: Cents;
+      order: number;
+      left: number;
+      at: TimeMs;
+      seed: Uint8Array;
+    }
   | { type: 'packet.expire'; refundCents: Cents; seed: Uint8Array }
   | { type: 'group.create'; groupId: Id }
   | { type: 'group.join'; role: Role; version: number; joinedSeq: number; seq: number }
@@ -48,7 +58,14 @@ export function succeeded(o: Outcome): o is { status: 'ok' | 'already_opened' } 
   return o.status === 'ok' || o.status === 'already_opened';
 }
 
-const RECEIPT_CODES = { live: 1, message: 2, applied: 3, duplicate: 4, tombstone: 5 } as const;
+const RECEIPT_CODES = {
+  live: 1,
+  message: 2,
+  applied: 3,
+  duplicate: 4,
+  tombstone: 5,
+  stale: 6,
+} as const;
 
 function writeReceipt(w: Writer, r: Receipt): void {
   w.u8(RECEIPT_CODES[r.kind]);
@@ -65,6 +82,7 @@ function writeReceipt(w: Writer, r: Receipt): void {
       return;
     case 'applied':
     case 'duplicate':
+    case 'stale':
       return;
     default:
       unreachable(r);
@@ -88,6 +106,8 @@ function readReceipt(r: Reader): Receipt {
       return { kind: 'applied' };
     case RECEIPT_CODES.duplicate:
       return { kind: 'duplicate' };
+    case RECEIPT_CODES.stale:
+      return { kind: 'stale' };
     case RECEIPT_CODES.tombstone:
       return { kind: 'tombstone', reason: readStatus(r) };
     default:
@@ -185,21 +205,29 @@ function readSuccess(r: Reader, type: CommandType, status: 'ok' | 'already_opene
     case 'set.configure':
       return { type, status };
     case 'ids.reserve':
-      return { type, status, firstId: asId(r.big()), count: r.u16() };
+      return { type, status, firstId: readId(r), count: r.u16() };
     case 'wallet.open':
-      return { type, status, balanceCents: cents(r.u64()), welcomed: r.u8() === 1 };
+      return { type, status, balanceCents: cents(r.u64()), welcomed: readFlag(r) };
     case 'packet.send':
-      return { type, status, packetId: asId(r.big()) };
+      return { type, status, packetId: readId(r) };
     case 'packet.open': {
       const amountCents = cents(r.u64());
       const order = r.u32();
       const left = r.u32();
-      return { type, status, amountCents, order, left, at: timeMs(r.u64()), seed: r.blob().slice() };
+      return {
+        type,
+        status,
+        amountCents,
+        order,
+        left,
+        at: timeMs(r.u64()),
+        seed: r.blob().slice(),
+      };
     }
     case 'packet.expire':
       return { type, status, refundCents: cents(r.u64()), seed: r.blob().slice() };
     case 'group.create':
-      return { type, status, groupId: asId(r.big()) };
+      return { type, status, groupId: readId(r) };
     case 'group.join': {
       const role = ROLES[r.u8()];
       if (role === undefined) throw new DecodeError('unknown role');

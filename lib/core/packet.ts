@@ -2,7 +2,7 @@ import type { Reader, Writer } from './bytes.ts';
 import { DecodeError, Writer as ByteWriter, utf8 } from './bytes.ts';
 import type { Strategy } from './allocation.ts';
 import type { Id } from './ids.ts';
-import { asId } from './ids.ts';
+import { readId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Status } from './status.ts';
 import { Sha256, sha256 } from './sha256.ts';
@@ -15,7 +15,12 @@ import { parseUserId } from './user.ts';
 export const PACKET_KINDS = ['lucky', 'equal', 'exclusive'] as const;
 export type PacketKind = (typeof PACKET_KINDS)[number];
 
-export const STRATEGIES = ['double_mean', 'classic', 'uniform', 'equal'] as const satisfies readonly Strategy[];
+export const STRATEGIES = [
+  'double_mean',
+  'classic',
+  'uniform',
+  'equal',
+] as const satisfies readonly Strategy[];
 
 /** When shares are drawn. The draws are the same either way (SPEC A6). */
 export const TIMINGS = ['at_open', 'pre_split'] as const;
@@ -86,9 +91,9 @@ function pick<T>(list: readonly T[], index: number): T {
 }
 
 export function readDefinition(r: Reader): PacketDefinition {
-  const packetId = asId(r.big());
+  const packetId = readId(r);
   const sender = readUser(r);
-  const groupId = asId(r.big());
+  const groupId = readId(r);
   const kind = pick(PACKET_KINDS, r.u8());
   const strategy = pick(STRATEGIES, r.u8());
   const timing = pick(TIMINGS, r.u8());
@@ -98,7 +103,16 @@ export function readDefinition(r: Reader): PacketDefinition {
   const greeting = r.text();
   const receivers = Array.from({ length: r.u16() }, () => readUser(r));
   return {
-    packetId, sender, groupId, kind, strategy, timing, totalCents, count, lifetimeMs, greeting,
+    packetId,
+    sender,
+    groupId,
+    kind,
+    strategy,
+    timing,
+    totalCents,
+    count,
+    lifetimeMs,
+    greeting,
     receivers,
   };
 }

@@ -2,7 +2,7 @@ import { unreachable } from './assert.ts';
 import type { Reader, Writer } from './bytes.ts';
 import { DecodeError } from './bytes.ts';
 import type { Id } from './ids.ts';
-import { asId } from './ids.ts';
+import { readId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { PacketDefinition, PacketKind } from './packet.ts';
 import { PACKET_KINDS, readDefinition, readUser, writeDefinition } from './packet.ts';
@@ -153,8 +153,8 @@ export function readTransfer(r: Reader): Transfer {
     case 1:
       return { kind: 'packet.create', definition: readDefinition(r), sentAt: timeMs(r.u64()) };
     case 2: {
-      const packetId = asId(r.big());
-      const groupId = asId(r.big());
+      const packetId = readId(r);
+      const groupId = readId(r);
       const sender = readUser(r);
       const packetKind = PACKET_KINDS[r.u8()];
       if (packetKind === undefined) throw new DecodeError('unknown packet kind');
@@ -163,30 +163,42 @@ export function readTransfer(r: Reader): Transfer {
       const seedHash = r.fixed(32);
       const expiresAt = timeMs(r.u64());
       return {
-        kind: 'packet.announce', packetId, groupId, sender, packetKind, count, greeting, seedHash,
+        kind: 'packet.announce',
+        packetId,
+        groupId,
+        sender,
+        packetKind,
+        count,
+        greeting,
+        seedHash,
         expiresAt,
       };
     }
     case 3:
     case 4: {
-      const packetId = asId(r.big());
-      const groupId = asId(r.big());
+      const packetId = readId(r);
+      const groupId = readId(r);
       const user = readUser(r);
       const amountCents = cents(r.u64());
       const kind = code === 3 ? 'claim.credit' : 'packet.refund';
       return { kind, packetId, groupId, user, amountCents };
     }
     case 5: {
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       const owner = readUser(r);
       return { kind: 'group.found', groupId, owner, name: r.text(), history: readHistory(r) };
     }
     case 6: {
-      const groupId = asId(r.big());
+      const groupId = readId(r);
       const user = readUser(r);
       const version = r.u64();
       return {
-        kind: 'member.hint', groupId, user, version, present: readFlag(r), name: r.text(),
+        kind: 'member.hint',
+        groupId,
+        user,
+        version,
+        present: readFlag(r),
+        name: r.text(),
       };
     }
     default:

@@ -20,11 +20,27 @@ export interface ReplicaStore {
   /** [RS6] Strong reads and tripwires: the fence row as it is, now. */
   fenceRow(): Promise<FenceRow | null>;
   /** [RS7] P9 (1): records under the fence that `replica` has a new incarnation. */
-  recordIncarnation(args: { fence: Fence; replica: number; incarnation: number }): Promise<'done' | 'fenced'>;
+  recordIncarnation(args: {
+    fence: Fence;
+    replica: number;
+    incarnation: number;
+  }): Promise<'done' | 'fenced'>;
   /** [RS8] P9 (2): journal of a replica without a vote, replaced above `after`; refused where `alive` proves a vote. */
-  restore(args: { epoch: Epoch; owner: Uint8Array; after: Lsn; entries: readonly Entry[] }): Promise<'done' | 'fenced' | 'has_vote'>;
+  restore(args: {
+    epoch: Epoch;
+    owner: Uint8Array;
+    after: Lsn;
+    entries: readonly Entry[];
+  }): Promise<'done' | 'fenced' | 'has_vote'>;
   /** [RS9] P9 (3): the row, then the alive row on the same connection, never resent. */
-  admit(args: { epoch: Epoch; owner: Uint8Array; incarnation: number; incarnations: readonly number[]; clusterId: Uint8Array; replicaId: number }): Promise<'done' | 'fenced'>;
+  admit(args: {
+    epoch: Epoch;
+    owner: Uint8Array;
+    incarnation: number;
+    incarnations: readonly number[];
+    clusterId: Uint8Array;
+    replicaId: number;
+  }): Promise<'done' | 'fenced'>;
   /** [RS10] Lazily written; never falls. */
   setCommit(at: Lsn): Promise<void>;
   commitLsn(): Promise<Lsn>;
@@ -37,7 +53,11 @@ export interface ReplicaStore {
   /** [RS13] Rows of one projection table by a prefix of its key or of an index, with the LSN they show. */
   scan(query: Scan): Promise<ScanReply>;
   /** [RS14] A snapshot is its chunks and then its manifest; only whole ones are seen. */
-  writeSnapshot(args: { lsn: Lsn; chunks: readonly Uint8Array[]; manifest: Uint8Array }): Promise<void>;
+  writeSnapshot(args: {
+    lsn: Lsn;
+    chunks: readonly Uint8Array[];
+    manifest: Uint8Array;
+  }): Promise<void>;
   readSnapshot(): Promise<{ lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array } | null>;
   close(): Promise<void>;
 }
@@ -45,7 +65,11 @@ export interface ReplicaStore {
 export type Bootstrap = { clusterId: Uint8Array; replicaId: number; replicas: number };
 
 /** What a write must find on the replica: P6. */
-export type Fence = { readonly epoch: Epoch; readonly owner: Uint8Array; readonly incarnation: number };
+export type Fence = {
+  readonly epoch: Epoch;
+  readonly owner: Uint8Array;
+  readonly incarnation: number;
+};
 
 export type FenceRow = {
   readonly fenceEpoch: Epoch;

@@ -30,7 +30,9 @@ const PER_MESSAGE = 100;
  * The driver without its surroundings: decode from stream messages, check the grant, decide, apply, encode, seal with
  * checksum. No stream, no replica, no settlement. CPU of the thread, microseconds an open.
  */
-export async function benchDriver(args: { runs: number }): Promise<{ cpuUs: number; opensPerS: number }> {
+export async function benchDriver(args: {
+  runs: number;
+}): Promise<{ cpuUs: number; opensPerS: number }> {
   const cpu: number[] = [];
   const rate: number[] = [];
   // The first run warms the compiler up and does not count.
@@ -60,7 +62,12 @@ export async function benchDriver(args: { runs: number }): Promise<{ cpuUs: numb
 
 function sealOne(batcher: Batcher, world: World): void {
   const zero = lsn(0);
-  const stamp = { epoch: epoch(256), owner: new Uint8Array(16), commitLsn: zero, acked: [zero, zero, zero] as const };
+  const stamp = {
+    epoch: epoch(256),
+    owner: new Uint8Array(16),
+    commitLsn: zero,
+    acked: [zero, zero, zero] as const,
+  };
   batcher.seal({ kind: 'OPS', stamp, ts: world.ts });
 }
 
@@ -73,7 +80,8 @@ function prepare(): { messages: Uint8Array[]; batcher: Batcher; seals: Seals; wo
   const batcher = new Batcher({ state, prev: new Uint8Array(32), hash: crypto.sha256 });
   const seals = new Seals(crypto);
   const world: World = {
-    ts: timeMs(clock.now()), homeOf: () => SET,
+    ts: timeMs(clock.now()),
+    homeOf: () => SET,
     freshSeed: () => ({ seed: random.bytes(32), nonce: random.bytes(12) }),
     sealSeed: ({ seed, nonce }) => crypto.sealSeed({ seed, nonce, bound: new Uint8Array(8) }),
     openSeed: ({ sealed }) => crypto.openSeed({ sealed, bound: new Uint8Array(8) }),
@@ -81,7 +89,13 @@ function prepare(): { messages: Uint8Array[]; batcher: Batcher; seals: Seals; wo
   const groupId = packId({ ms: 1, set: SET, sequence: 0 });
   const users = Array.from({ length: MEMBERS }, (_, index) => user(`member-${index}`));
   const grants = users.map((member) => {
-    const body = { groupId, role: 'member', rights: 1, groupLsn: lsn(1), issuedAt: world.ts } as const;
+    const body = {
+      groupId,
+      role: 'member',
+      rights: 1,
+      groupLsn: lsn(1),
+      issuedAt: world.ts,
+    } as const;
     return { ...body, mac: grantMac(seals.keyOf(SET), member, body) };
   });
   const add = (command: Command): void => {
@@ -91,15 +105,29 @@ function prepare(): { messages: Uint8Array[]; batcher: Batcher; seals: Seals; wo
   for (let packet = 0; packet < PACKETS; packet++) {
     const packetId = packId({ ms: 1, set: SET, sequence: packet + 1 });
     add({
-      type: 'transfer.deliver', from: SET, lane: 0, first: packet + 1,
-      transfers: [{
-        kind: 'packet.create', sentAt: world.ts,
-        definition: {
-          packetId, groupId, sender: user('sender'), kind: 'lucky', strategy: 'double_mean',
-          timing: 'at_open', totalCents: cents(200_00), count: SHARES, lifetimeMs: 86_400_000,
-          greeting: '恭喜发财', receivers: [],
+      type: 'transfer.deliver',
+      from: SET,
+      lane: 0,
+      first: packet + 1,
+      transfers: [
+        {
+          kind: 'packet.create',
+          sentAt: world.ts,
+          definition: {
+            packetId,
+            groupId,
+            sender: user('sender'),
+            kind: 'lucky',
+            strategy: 'double_mean',
+            timing: 'at_open',
+            totalCents: cents(200_00),
+            count: SHARES,
+            lifetimeMs: 86_400_000,
+            greeting: '恭喜发财',
+            receivers: [],
+          },
         },
-      }],
+      ],
     });
     for (let share = 0; share < SHARES; share++) {
       const member = (packet * 7 + share * 5) % MEMBERS;

@@ -48,8 +48,10 @@ function line(phase: Phase): string {
 function middle(phases: readonly Phase[]): Phase {
   const of = (pick: (phase: Phase) => number): number => median(phases.map(pick));
   return {
-    opensPerS: of((phase) => phase.opensPerS), p50Ms: of((phase) => phase.p50Ms),
-    p99Ms: of((phase) => phase.p99Ms), serverCpuUs: of((phase) => phase.serverCpuUs),
+    opensPerS: of((phase) => phase.opensPerS),
+    p50Ms: of((phase) => phase.p50Ms),
+    p99Ms: of((phase) => phase.p99Ms),
+    serverCpuUs: of((phase) => phase.serverCpuUs),
   };
 }
 
@@ -58,10 +60,14 @@ async function prepare(port: number, log: (line: string) => void): Promise<Room[
   const rooms: Room[] = [];
   for (let group = 0; group < GROUPS; group++) {
     const members = await inSlices(GROUP_MEMBERS, 25, (index) =>
-      Member.join({ host: HOST, port, userId: `member-${group}-${index}` }));
+      Member.join({ host: HOST, port, userId: `member-${group}-${index}` }),
+    );
     const [owner] = members;
     if (owner === undefined) throw new Error('a group has an owner');
-    const { groupId } = await owner.need('group.create', { clientId: newId(), name: `group ${group}` });
+    const { groupId } = await owner.need('group.create', {
+      clientId: newId(),
+      name: `group ${group}`,
+    });
     const { invite } = await owner.need('group.invite', { groupId });
     await inSlices(GROUP_MEMBERS - 1, 25, (index) => {
       const member = members[index + 1];
@@ -72,7 +78,10 @@ async function prepare(port: number, log: (line: string) => void): Promise<Room[
       const sender = members[index % members.length];
       if (sender === undefined) throw new Error('a sender is there');
       const sent = await sender.need('packet.send', {
-        groupId, clientId: newId(), totalCents: TOTAL_CENTS, count: GROUP_MEMBERS,
+        groupId,
+        clientId: newId(),
+        totalCents: TOTAL_CENTS,
+        count: GROUP_MEMBERS,
       });
       return String(sent['packetId']);
     });
@@ -81,10 +90,16 @@ async function prepare(port: number, log: (line: string) => void): Promise<Room[
   return rooms;
 }
 
-async function inSlices<T>(count: number, size: number, make: (index: number) => Promise<T>): Promise<T[]> {
+async function inSlices<T>(
+  count: number,
+  size: number,
+  make: (index: number) => Promise<T>,
+): Promise<T[]> {
   const all: T[] = [];
   for (let at = 0; at < count; at += size) {
-    const slice = Array.from({ length: Math.min(size, count - at) }, (_, index) => make(at + index));
+    const slice = Array.from({ length: Math.min(size, count - at) }, (_, index) =>
+      make(at + index),
+    );
     all.push(...(await Promise.all(slice)));
   }
   return all;
@@ -110,7 +125,11 @@ function cursorsOf(rooms: readonly Room[]): Cursor[] {
 }
 
 /** Closed loop, one open in flight per socket: the most that 500 people can make of it. */
-async function saturate(args: { server: BenchServer; rooms: Room[]; seconds: number }): Promise<Phase> {
+async function saturate(args: {
+  server: BenchServer;
+  rooms: Room[];
+  seconds: number;
+}): Promise<Phase> {
   const { server, rooms, seconds } = args;
   const end = performance.now() + seconds * 1_000;
   return measured(server, (open) =>
@@ -123,7 +142,12 @@ async function saturate(args: { server: BenchServer; rooms: Room[]; seconds: num
 }
 
 /** Open loop: a fixed rate whatever the answers do, so that a slow server cannot hide. */
-async function pace(args: { server: BenchServer; rooms: Room[]; seconds: number; perS: number }): Promise<Phase> {
+async function pace(args: {
+  server: BenchServer;
+  rooms: Room[];
+  seconds: number;
+  perS: number;
+}): Promise<Phase> {
   const { server, rooms, seconds, perS } = args;
   const list = cursorsOf(rooms);
   return measured(server, async (open) => {
@@ -142,7 +166,10 @@ async function pace(args: { server: BenchServer; rooms: Room[]; seconds: number;
   });
 }
 
-async function measured(server: BenchServer, drive: (open: (cursor: Cursor) => Promise<void>) => Promise<unknown>): Promise<Phase> {
+async function measured(
+  server: BenchServer,
+  drive: (open: (cursor: Cursor) => Promise<void>) => Promise<unknown>,
+): Promise<Phase> {
   const times: number[] = [];
   const refusals = new Map<string, number>();
   const open = (cursor: Cursor): Promise<void> =>
@@ -153,7 +180,11 @@ async function measured(server: BenchServer, drive: (open: (cursor: Cursor) => P
         d: { packetId },
         done: (answer) => {
           if (answer.ok === true) times.push(performance.now() - start);
-          else refusals.set(answer.error?.code ?? '?', (refusals.get(answer.error?.code ?? '?') ?? 0) + 1);
+          else
+            refusals.set(
+              answer.error?.code ?? '?',
+              (refusals.get(answer.error?.code ?? '?') ?? 0) + 1,
+            );
           resolve();
         },
       });
@@ -165,7 +196,9 @@ async function measured(server: BenchServer, drive: (open: (cursor: Cursor) => P
   const used = (await server.cpuUs()) - cpu;
   if (refusals.size > 0) throw new Error(`opens were refused: ${JSON.stringify([...refusals])}`);
   return {
-    opensPerS: times.length / seconds, p50Ms: median(times), p99Ms: quantile(times, 0.99),
+    opensPerS: times.length / seconds,
+    p50Ms: median(times),
+    p99Ms: quantile(times, 0.99),
     serverCpuUs: used / times.length,
   };
 }

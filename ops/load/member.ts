@@ -20,7 +20,8 @@ export class Member {
   static async join(args: { host: string; port: number; userId: string }): Promise<Member> {
     const { host, port, userId } = args;
     const response = await fetch(`http://${host}:${port}/v1/dev/token`, {
-      method: 'POST', body: JSON.stringify({ userId }),
+      method: 'POST',
+      body: JSON.stringify({ userId }),
     });
     const { token } = (await response.json()) as { token: string };
     const member = new Member(userId, await RawSocket.connect({ host, port, path: '/v1/ws' }));

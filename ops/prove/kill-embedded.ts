@@ -144,10 +144,11 @@ function figuresOf({ findings, restartSeconds, opens }: KillWorld, totals: Total
 }
 
 function conditionsOf(options: KillOptions): Record<string, unknown> {
-  const { rounds, opens, packets, sets, seed } = options;
+  const { rounds, opens, outstanding, packets, sets, seed } = options;
   return {
     rounds,
     opensARound: opens,
+    outstanding,
     packetsARound: packets,
     sets,
     replicas: 1,

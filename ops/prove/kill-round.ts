@@ -5,10 +5,8 @@ import { pause } from './member.ts';
 
 /** The kill comes when a random part of the answers up to this one is here ... */
 const KILL_PART_MAX = 0.6;
-/** ... and up to this much later, so that it does not follow the rhythm of the answers. */
+/** ... at once or up to this much later, so that it does not follow the rhythm of the answers. */
 const KILL_DELAY_MS_MAX = 5;
-/** Asking pauses this often to read answers. */
-const SLICES = 32;
 const LIVE_TRIES_MAX = 200;
 
 type RoundFigures = {
@@ -160,18 +158,17 @@ function planOpens(world: KillWorld, packets: readonly SentPacket[]): Open[] {
 
 type Fired = { readonly unknown: number; readonly unsent: number };
 
-/**
- * Asks all opens without waiting for an answer, and kills the process when a random part of the
- * answers is here. What had not left by then was not asked.
- */
+/** Asks the opens and kills the process when a random part of the answers is here. */
 async function fire(
   world: KillWorld,
   args: { round: number; opens: readonly Open[] },
 ): Promise<Fired> {
-  const { random, process } = world;
+  const { random, process, options } = world;
   const { round, opens } = args;
   const killAt = 1 + random.below(Math.max(1, Math.floor(opens.length * KILL_PART_MAX)));
-  const delayMs = random.below(KILL_DELAY_MS_MAX + 1);
+  const delayMs = Math.max(0, random.below(2 * KILL_DELAY_MS_MAX) - KILL_DELAY_MS_MAX);
+  const waiting = opens.values();
+  let sent = 0;
   let answers = 0;
   let unknown = 0;
   let killed = false;
@@ -179,31 +176,28 @@ async function fire(
     killed = true;
     process.kill();
   };
-  const asked = async (open: Open): Promise<void> => {
-    const answer = await open.member.ask({ round, phase: 'fire', ...question(open) });
-    if (answer === null) {
-      unknown += 1;
-      return;
+  /** One asker: as many as may be outstanding work side by side. */
+  const ask = async (): Promise<void> => {
+    for (const open of waiting) {
+      sent += 1;
+      const answer = await open.member.ask({ round, phase: 'fire', ...question(open) });
+      if (answer === null) {
+        unknown += 1;
+        return;
+      }
+      open.told = toldOf(answer);
+      open.acknowledged = open.told !== null;
+      answers += 1;
+      if (answers === killAt && delayMs === 0) kill();
+      else if (answers === killAt) setTimeout(kill, delayMs);
+      if (killed) return;
     }
-    open.told = toldOf(answer);
-    open.acknowledged = open.told !== null;
-    answers += 1;
-    if (answers === killAt) setTimeout(kill, delayMs);
   };
-  const slice = Math.ceil(opens.length / SLICES);
-  const waiting: Promise<void>[] = [];
-  for (let at = 0; at < opens.length && !killed; at += slice) {
-    waiting.push(...opens.slice(at, at + slice).map(asked));
-    // Lets answers in: otherwise everything is answered before the first one is read.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
-  }
-  const unsent = opens.length - waiting.length;
-  await Promise.all(waiting);
+  const outstanding = Math.min(options.outstanding, opens.length);
+  await Promise.all(Array.from({ length: outstanding }, ask));
   kill();
   await process.ended;
-  return { unknown, unsent };
+  return { unknown, unsent: opens.length - sent };
 }
 
 function question(open: Open): { op: 'packet.open'; input: { packetId: string } } {

@@ -8,8 +8,10 @@ import { Recorder } from './recorder.ts';
 
 export type KillOptions = {
   readonly rounds: number;
-  /** Opens of one round, all asked at once. */
+  /** Opens of one round. */
   readonly opens: number;
+  /** How many of them wait for an answer at the same time; all: they are asked at once. */
+  readonly outstanding: number;
   /** Packets that they are of. */
   readonly packets: number;
   readonly sets: number;

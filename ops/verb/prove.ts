@@ -57,6 +57,7 @@ export const verb: Verb = {
     const proof = await proveKillEmbedded({
       ...flags,
       seed,
+      outstanding: flags.opens,
       sabotage: SABOTAGES.find((kind) => kind === flags.sabotage) ?? null,
       say: (line) => console.log(line),
     });

@@ -11,7 +11,7 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { unseal } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
-import { E2, FENCE_A, OWNER_B, SET, codeOf, makeChain, startVoter } from './replica-world.ts';
+import { E2, FENCE_A, OWNER_B, SET, makeChain, startVoter } from './replica-world.ts';
 import { TEST_SCHEMA, makeFolder } from './sqlite-world.ts';
 
 let folder = '';

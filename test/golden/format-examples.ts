@@ -28,7 +28,7 @@ function commandId(name: string): CommandId {
 }
 
 /** 2026-01-01 UTC, in milliseconds. */
-export const NOW = timeMs(1_767_225_600_000);
+const NOW = timeMs(1_767_225_600_000);
 const NOW_BYTES = u64(1_767_225_600_000);
 const PACKET = packId({ ms: 1_000_000, set: setId(3), sequence: 5 });
 const PACKET_BYTES = id(1_000_000, 3, 5);

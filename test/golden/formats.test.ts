@@ -47,7 +47,7 @@ function vectors<Value>(args: {
   const { section, examples: all, encode, decode } = args;
   const fixed = golden[section] ?? {};
 
-  describe(section, () => {
+  describe(`${section}s`, () => {
     test('the file holds exactly these vectors', () => {
       expect(Object.keys(fixed)).toEqual(Object.keys(all));
     });

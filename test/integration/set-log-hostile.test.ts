@@ -35,7 +35,7 @@ async function endAndForget(
   expect(w.driver.state.packets.has(args.packetId)).toBe(false);
 }
 
-test.fails('[finding 1] a used command id under another type answers id_reused and poisons nothing', async () => {
+test('[finding 1] a used command id under another type answers id_reused and poisons nothing', async () => {
   const { w, groupId } = await withGroup();
   const commandId = w.commandId();
   await w.ask(w.message('ann', groupId, commandId));
@@ -56,7 +56,7 @@ test.fails('[finding 1] a used command id under another type answers id_reused a
   expect(again).toEqual([{ type: 'group.create', status: 'id_reused' }]);
 });
 
-test.fails('[finding 2] an id whose packet ended and left memory is not created again', async () => {
+test('[finding 2] an id whose packet ended and left memory is not created again', async () => {
   const { w, groupId } = await withGroup();
   const packetId = await w.takeId();
   await endAndForget(w, { packetId, groupId });
@@ -66,7 +66,7 @@ test.fails('[finding 2] an id whose packet ended and left memory is not created 
   expect(w.engine.status.kind).toBe('leading');
 });
 
-test.fails('[finding 3] one id for two packets refunds the second and does not stop the Set', async () => {
+test('[finding 3] one id for two packets refunds the second and does not stop the Set', async () => {
   const { w, groupId } = await withGroup();
   const packetId = await w.takeId();
   await w.send(w.definition({ packetId, groupId, sender: 'ann' }));
@@ -86,7 +86,7 @@ test.fails('[finding 3] one id for two packets refunds the second and does not s
   expect(w.count('set_poisoned')).toBe(0);
 });
 
-test.fails('[finding 3] one id for two groups does not stop the Set', async () => {
+test('[finding 3] one id for two groups does not stop the Set', async () => {
   const { w } = await withGroup();
   const groupId = await w.takeId();
   for (const name of ['ann', 'bob']) {
@@ -114,14 +114,14 @@ test.fails('[finding 3] one id for two groups does not stop the Set', async () =
   expect(w.count('set_poisoned')).toBe(0);
 });
 
-test.fails('[finding 4] a packet id beyond 63 bits is refused before it is journaled', async () => {
+test('[finding 4] a packet id beyond 63 bits is refused before it is journaled', async () => {
   const { w, groupId } = await withGroup();
   await w.send(w.definition({ packetId: asId(2n ** 63n + 5n), groupId, sender: 'ann' }));
   await w.run(1_000);
   expect(w.replicas[0]?.broken).toEqual([]);
 });
 
-test.fails('[finding 4] ids beyond 63 bits in a delivery are refused before they are journaled', async () => {
+test('[finding 4] ids beyond 63 bits in a delivery are refused before they are journaled', async () => {
   const { w } = await withGroup();
   const groupId = asId(2n ** 63n + 5n);
   const hint = {
@@ -143,7 +143,7 @@ test.fails('[finding 4] ids beyond 63 bits in a delivery are refused before they
   expect(w.replicas[0]?.broken).toEqual([]);
 });
 
-test.fails('[finding 5] money beyond what a Set can count is refused, not asserted', async () => {
+test('[finding 5] money beyond what a Set can count is refused, not asserted', async () => {
   const { w, groupId } = await withGroup();
   const credit = {
     kind: 'claim.credit',
@@ -163,7 +163,7 @@ test.fails('[finding 5] money beyond what a Set can count is refused, not assert
   expect(w.count('set_poisoned')).toBe(0);
 });
 
-test.fails('[finding 6] a poisoned batch answers each of its commands once', async () => {
+test('[finding 6] a poisoned batch answers each of its commands once', async () => {
   const { w, groupId } = await withGroup();
   const packetId = await w.takeId();
   await w.send(w.definition({ packetId, groupId, sender: 'ann' }));
@@ -182,8 +182,8 @@ test.fails('[finding 6] a poisoned batch answers each of its commands once', asy
   expect(innocent).toHaveLength(1);
 });
 
-test.fails('[finding 7] transfers to a Set that nobody knows do not hide those to others', async () => {
-  const { w } = await withGroup();
+test('[finding 7] transfers to a Set that nobody knows do not hide those to others', async () => {
+  const { w, groupId } = await withGroup();
   const nowhere = (900n << 12n) | 1n;
   for (let count = 0; count < 8; count++) {
     w.submit({
@@ -195,6 +195,7 @@ test.fails('[finding 7] transfers to a Set that nobody knows do not hide those t
       history: 'all',
     });
   }
+  await w.send(w.definition({ packetId: await w.takeId(), groupId, sender: 'ann' }));
   await w.run(50);
   const { readMemory } = await import('../../set-node/reads.ts');
   const { state, seals } = w.driver;
@@ -202,5 +203,5 @@ test.fails('[finding 7] transfers to a Set that nobody knows do not hide those t
   const query = { outbox: { cursors, limit: 4 } } as never;
   const answer = readMemory({ state, seals, query, now: w.clock.now() });
   const entries = (answer?.outbox?.entries ?? []) as { to: number }[];
-  expect(entries.filter(({ to }) => to !== 1)).toEqual([]);
+  expect(entries.some(({ to }) => to === 1)).toBe(true);
 });

@@ -28,7 +28,7 @@ async function heads(w: World): Promise<number[]> {
   return Promise.all(w.replicas.map(headOf));
 }
 
-test.fails('[finding 10] a stop without a quorum leaves no snapshot of what was never committed', async () => {
+test('[finding 10] a stop without a quorum leaves no snapshot of what was never committed', async () => {
   const w = await World.start(1);
   await w.fund('ann', 1_000);
   at(w, 0).refusesAppends = true;
@@ -50,7 +50,7 @@ test.fails('[finding 10] a stop without a quorum leaves no snapshot of what was 
   }
 });
 
-test.fails('[finding 11] a Set with a long journal serves again after a crash', async () => {
+test('[finding 11] a Set with a long journal serves again after a crash', async () => {
   const w = await World.start(1);
   for (let count = 0; count < LIMITS.projectionLagMax + 100; count++) {
     w.submit({ type: 'ids.reserve', count: 1 });
@@ -64,7 +64,7 @@ test.fails('[finding 11] a Set with a long journal serves again after a crash', 
   expect(answer.status).toBe('ok');
 });
 
-test.fails('[finding 12] a lookup after a crash is answered though nothing new is committed', async () => {
+test('[finding 12] a lookup after a crash is answered though nothing new is committed', async () => {
   const w = await World.start(1);
   await w.fund('ann', 1_000);
   const groupId = await w.foundGroup('ann');
@@ -162,7 +162,7 @@ test('[finding 14] a restarted replica carries the Set when another dies a minut
   ).toMatchObject({ status: 'ok' });
 });
 
-test.fails('[finding 15] a lagging replica is not fed a damaged entry of another', async () => {
+test('[finding 15] a lagging replica is not fed a damaged entry of another', async () => {
   const w = await World.start(3);
   await w.fund('ann', 1_000);
   at(w, 2).refusesAppends = true;
@@ -178,7 +178,7 @@ test.fails('[finding 15] a lagging replica is not fed a damaged entry of another
   expect(entries.length).toBe(await headOf(at(w, 1)));
 });
 
-test.fails('[finding 16] a damaged page on one of three replicas does not keep the others from leading', async () => {
+test('[finding 16] a damaged page on one of three replicas does not keep the others from leading', async () => {
   const w = await World.start(3);
   await w.fund('ann', 1_000);
   await w.run(500);
@@ -187,7 +187,7 @@ test.fails('[finding 16] a damaged page on one of three replicas does not keep t
   expect(w.engine.status.kind).toBe('leading');
 });
 
-test.fails('[finding 17] a Set of another configuration is refused before anything is written', async () => {
+test('[finding 17] a Set of another configuration is refused before anything is written', async () => {
   const w = await World.start(1);
   await w.fund('ann', 1_000);
   await w.run(500);
@@ -212,7 +212,7 @@ test('[finding 9] a replica that lost its disk comes back with the whole journal
   expect(others).toEqual([first, first]);
 });
 
-test.fails('[finding 9] an empty disk made new at a start has no vote', async () => {
+test('[finding 9] an empty disk made new at a start has no vote', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'hb-blank-'));
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   const options = {
@@ -233,19 +233,20 @@ test.fails('[finding 9] an empty disk made new at a start has no vote', async ()
       .sort();
     const lost = join(dataDir, files.at(-1) ?? '');
     for (const end of ['', '-wal', '-shm']) await rm(lost + end, { force: true });
-    const second = await startEmbedded(options);
-    await second.lifecycle.end();
+    // Two doubtful replicas and a lost one: the Set waits for a signature, it does not guess.
+    await expect(startEmbedded({ ...options, readyWithinMs: 1_500 })).rejects.toThrow(
+      'did not lead',
+    );
     const db = new DatabaseSync(lost, { readOnly: true });
     const row = db.prepare('SELECT incarnation FROM replica_state').get();
     db.close();
-    // Made by P9 with a new incarnation, or not at all: never as if it were the first start.
-    expect(row?.['incarnation'] ?? 2).toBeGreaterThan(1);
+    expect(row).toBeUndefined();
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
 });
 
-test.fails('[finding 24] a snapshot taken beside the leader forgets what the leader forgot', async () => {
+test('[finding 24] a snapshot taken beside the leader forgets what the leader forgot', async () => {
   const w = await World.start(1);
   await w.fund('ann', 1_000);
   const groupId = await w.foundGroup('ann');

@@ -54,7 +54,7 @@ const commandId = fc
   .map(([now, random]) => makeCommandId(now, random));
 
 /** People, those with Chinese names, colons and awkward words too. */
-export const user: fc.Arbitrary<UserId> = fc
+const user: fc.Arbitrary<UserId> = fc
   .oneof(
     fc.constantFrom('alice', 'bob', '小红', 'refund', 'a:b', ' ', '\ufeffbom', '😀'.repeat(16)),
     fc.string({ minLength: 1, maxLength: 16, unit: 'grapheme' }),
@@ -265,7 +265,7 @@ const refusal: fc.Arbitrary<Refusal> = fc.record({
 }) as fc.Arbitrary<Refusal>;
 
 /** What a command of this type may come to. */
-export function outcomeOf(type: CommandType): fc.Arbitrary<Outcome> {
+function outcomeOf(type: CommandType): fc.Arbitrary<Outcome> {
   return fc.oneof(
     { weight: 3, arbitrary: SUCCESSES[type] as fc.Arbitrary<Outcome> },
     { weight: 1, arbitrary: refusal.map(({ status }): Refusal => ({ type, status })) },

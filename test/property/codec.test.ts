@@ -9,10 +9,11 @@ import {
   encodeCommands,
   encodeReplies,
 } from '../../lib/core/batch.ts';
-import { DecodeError, Reader, Writer, equalBytes, toHex } from '../../lib/core/bytes.ts';
+import { DecodeError, Reader, Writer, equalBytes } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { decodeCommand, encodeCommand, fingerprintOf } from '../../lib/core/command.ts';
 import { readGrant, writeGrant } from '../../lib/core/grant.ts';
+import { asId } from '../../lib/core/ids.ts';
 import type { Op } from '../../lib/core/journal-entry.ts';
 import {
   CorruptEntry,
@@ -112,18 +113,29 @@ const CODECS = [
   // The types differ and each stays with its own: erased only for the table.
 ] as unknown as Codec<unknown>[];
 
-/** DecodeError or a value; anything else is a bug. A value must be what its bytes say, no less. */
-function decodesHonestly(codec: Codec<unknown>, bytes: Uint8Array): void {
-  let value: unknown;
+/**
+ * Bytes are refused with DecodeError, or are the only ones of the value that they are read as:
+ * read and written again they are themselves. Anything else thrown comes through.
+ */
+function refusedOrTheSame(codec: Codec<unknown>, bytes: Uint8Array): boolean {
+  const read = errorOf(() => codec.decode(bytes));
+  if (read === null) return equalBytes(codec.encode(codec.decode(bytes)), bytes);
+  return isDecodeError(read);
+}
+
+/** Throws what is no DecodeError, so that the report shows it. */
+function isDecodeError(error: unknown): boolean {
+  if (error instanceof DecodeError) return true;
+  throw error;
+}
+
+function errorOf(run: () => unknown): unknown {
   try {
-    value = codec.decode(bytes);
+    run();
+    return null;
   } catch (error) {
-    if (error instanceof DecodeError) return;
-    throw error;
+    return error;
   }
-  expect(toHex(codec.encode(value)), 'accepted bytes are the only ones of their value').toBe(
-    toHex(bytes),
-  );
 }
 
 describe.each(CODECS)('$name', (codec) => {
@@ -162,7 +174,7 @@ describe.each(CODECS)('$name', (codec) => {
         const bytes = codec.encode(value);
         if (bytes.length === 0) return;
         for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
-        decodesHonestly(codec, bytes);
+        expect(refusedOrTheSame(codec, bytes)).toBe(true);
       }),
       RUNS,
     );
@@ -170,7 +182,9 @@ describe.each(CODECS)('$name', (codec) => {
 
   test('random bytes: DecodeError, or the value that they are the bytes of', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decodesHonestly(codec, bytes)),
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(refusedOrTheSame(codec, bytes)).toBe(true);
+      }),
       RUNS,
     );
   });
@@ -197,11 +211,8 @@ describe('outcome', () => {
     );
     fc.assert(
       fc.property(types, bytes, (type, some) => {
-        try {
-          decodeOutcome(type, some);
-        } catch (error) {
-          if (!(error instanceof DecodeError)) throw error;
-        }
+        const error = errorOf(() => decodeOutcome(type, some));
+        expect(error === null || isDecodeError(error)).toBe(true);
       }),
       { numRuns: 3_000 },
     );
@@ -224,30 +235,50 @@ describe('entry', () => {
         const bytes = encodeEntry(seal({ head, payload, hash: sha256 }));
         const index = at % bytes.length;
         bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
-        try {
-          const entry = decodeEntry(bytes);
-          unseal({ entry, prev: head.prev, hash: sha256 });
-        } catch (error) {
-          expect(error instanceof DecodeError || error instanceof CorruptEntry).toBe(true);
-          return;
-        }
-        throw new Error('a flipped bit went unseen');
+        const error = errorOf(() =>
+          unseal({ entry: decodeEntry(bytes), prev: head.prev, hash: sha256 }),
+        );
+        expect(error instanceof DecodeError || error instanceof CorruptEntry).toBe(true);
       }),
       { numRuns: 500 },
     );
   });
 });
 
-test('a fingerprint differs between commands that differ in what the client sent', () => {
-  fc.assert(
-    fc.property(arb.command, arb.command, (a, b) => {
-      const same = equalBytes(encodeCommand(a), encodeCommand(b));
-      if (same) expect(fingerprintOf(a)).toEqual(fingerprintOf(b));
-      if (a.type !== b.type) expect(fingerprintOf(a)).not.toEqual(fingerprintOf(b));
-    }),
-    RUNS,
-  );
+describe('fingerprint', () => {
+  test('differs between commands that differ in what the client sent', () => {
+    fc.assert(
+      fc.property(arb.command, arb.command, (a, b) => {
+        const same = equalBytes(encodeCommand(asSent(a)), encodeCommand(asSent(b)));
+        expect(equalBytes(fingerprintOf(a), fingerprintOf(b))).toBe(same);
+      }),
+      RUNS,
+    );
+  });
+
+  test('is the same whatever a node put in (rulings 3)', () => {
+    fc.assert(
+      fc.property(arb.command, (command) => {
+        expect(fingerprintOf(asSent(command))).toEqual(fingerprintOf(command));
+      }),
+      RUNS,
+    );
+  });
 });
+
+/** Without placed ids, grants and cursors. */
+function asSent(c: Command): Command {
+  switch (c.type) {
+    case 'packet.send':
+      return { ...c, grant: null, definition: { ...c.definition, packetId: asId(0n) } };
+    case 'group.create':
+      return { ...c, groupId: asId(0n) };
+    case 'message.send':
+      return { ...c, seenSeq: 0 };
+    default:
+      return c;
+  }
+}
 
 describe('length bombs: a count that promises more than there is fails at once', () => {
   const BOMB = new Uint8Array(32).fill(0xff);
@@ -285,28 +316,36 @@ describe('length bombs: a count that promises more than there is fails at once',
     ['u32 ops, all', () => decodeOps({ payload: BOMB, opCount: 0xffff_ffff })],
   ];
 
-  test.each(bombs)('%s', (_, explode) => goesOffQuietly(explode));
+  test.each(bombs)('%s', (_, explode) => {
+    expect(costOf(explode)).toEqual(QUIET);
+  });
 
   // Array.from({ length }) takes 240 MB before it reads the first op. Smallest fix, in decodeOps:
   // an op has at least 15 bytes, so `opCount * 15 > payload.length` is a DecodeError.
-  test.fails('u32 ops, thirty million', () => {
-    goesOffQuietly(() => decodeOps({ payload: BOMB, opCount: 30_000_000 }));
+  test('u32 ops, thirty million', () => {
+    expect(costOf(() => decodeOps({ payload: BOMB, opCount: 30_000_000 }))).toEqual(QUIET);
   });
-
-  function goesOffQuietly(explode: () => unknown): void {
-    const before = process.memoryUsage();
-    const start = performance.now();
-    expect(explode).toThrow(DecodeError);
-    expect(performance.now() - start).toBeLessThan(50);
-    const after = process.memoryUsage();
-    const grown = after.heapTotal + after.external - before.heapTotal - before.external;
-    expect(grown).toBeLessThan(16 * 1_048_576);
-  }
 });
+
+const QUIET = { refused: true, withinASecond: true, below64MiB: true };
+
+function costOf(explode: () => unknown): typeof QUIET {
+  const before = process.memoryUsage();
+  const start = performance.now();
+  const error = errorOf(explode);
+  const ms = performance.now() - start;
+  const after = process.memoryUsage();
+  const grown = after.heapTotal + after.external - before.heapTotal - before.external;
+  return {
+    refused: error instanceof DecodeError,
+    withinASecond: ms < 1_000,
+    below64MiB: grown < 64 * 1_048_576,
+  };
+}
 
 describe('bytes that encode cannot have made', () => {
   // `r.u8() === 1` reads every byte but 1 as false. Smallest fix, in readSuccess: readFlag(r).
-  test.fails('a flag of an outcome that is neither 0 nor 1', () => {
+  test('a flag of an outcome that is neither 0 nor 1', () => {
     const outcome = { type: 'wallet.open', status: 'ok', balanceCents: cents(1), welcomed: false };
     const bytes = encodeOutcome(outcome as Outcome);
     bytes[bytes.length - 1] = 2;
@@ -314,7 +353,7 @@ describe('bytes that encode cannot have made', () => {
   });
 
   // `r.text() as Status` believes any word. Smallest fix, in readBody: refuse what is not in STATUSES.
-  test.fails('a tombstone for a reason that is no status', () => {
+  test('a tombstone for a reason that is no status', () => {
     const command: Command = {
       type: 'transfer.ack',
       to: setId(1),
@@ -327,10 +366,13 @@ describe('bytes that encode cannot have made', () => {
     expect(() => decodeCommand(encodeCommand(command))).toThrow(DecodeError);
   });
 
-  // Buffer.prototype.slice is a view: a MAC or seed of 16 or 32 bytes keeps the whole message that
-  // it came in alive, and changes with it. Smallest fix, in Reader's constructor: a plain
-  // `new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)`.
-  test.fails('what a Reader copies is a copy, of a Buffer too', () => {
+  test('an id of 64 bits', () => {
+    const bytes = encodeCommand({ type: 'packet.expire', packetId: asId(2n ** 63n) });
+    expect(() => decodeCommand(bytes)).toThrow(DecodeError);
+  });
+
+  // Buffer.prototype.slice is a view: a seed of 32 bytes would keep the message that it came in.
+  test('what a Reader copies is a copy, of a Buffer too', () => {
     const source = Buffer.from([1, 2, 3, 4]);
     const copy = new Reader(source).fixed(4);
     source.fill(9);

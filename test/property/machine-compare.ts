@@ -2,7 +2,7 @@
 import type { UserId } from '../../lib/core/user.ts';
 import { unreadOf } from '../../set-node/groups.ts';
 import { agree, unreadFor } from './machine-model.ts';
-import type { Cell } from './machine-world.ts';
+import type { Cell } from './machine-sets.ts';
 
 /** One Set: balances, claims, phases, members, cursors, hints, outboxes, sums. */
 export function compareSet(cell: Cell, people: readonly UserId[]): void {
@@ -48,12 +48,19 @@ function comparePackets({ state, model }: Cell): void {
       .map(([user, claim]) => ({ user, amount: claim.amountCents, at: claim.at }));
     agree('claims', claims, packet.claims);
     const orders = [...real.claims.values()].map(({ order }) => order).toSorted((a, b) => a - b);
-    agree('M5: orders are 1..k', orders, packet.claims.map((_, index) => index + 1));
+    agree(
+      'M5: orders are 1..k',
+      orders,
+      packet.claims.map((_, index) => index + 1),
+    );
     agree('M7: phase', real.end?.kind ?? 'live', packet.phase);
     agree('rest', real.restCents, packet.rest);
     const claimed = total(packet.claims.map(({ amount }) => amount));
-    agree('M4: claims, rest and refund', claimed + real.restCents + (real.end?.refundCents ?? 0),
-      real.definition.totalCents);
+    agree(
+      'M4: claims, rest and refund',
+      claimed + real.restCents + (real.end?.refundCents ?? 0),
+      real.definition.totalCents,
+    );
     agree('expiry', real.expiresAt, packet.expiresAt);
   }
 }
@@ -109,9 +116,11 @@ function onTheWay(cells: readonly Cell[]): number {
       const received = peer?.model.received[`${from.set}/${lane}`] ?? {};
       for (const [index, transfer] of sent.entries()) {
         const money =
-          transfer.kind === 'packet.create' ? transfer.definition.totalCents
-          : 'amountCents' in transfer ? transfer.amountCents
-          : 0;
+          transfer.kind === 'packet.create'
+            ? transfer.definition.totalCents
+            : 'amountCents' in transfer
+              ? transfer.amountCents
+              : 0;
         const receipt = received[index + 1];
         const back = receipt?.kind === 'refused' && index < (from.acked[key] ?? 0);
         if (receipt?.kind !== 'done' && !back) sum += money;

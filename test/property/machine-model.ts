@@ -18,7 +18,7 @@ export function agree(what: string, actual: unknown, expected: unknown): void {
   if (a !== b) throw new Disagreement(`${what}: the machine says ${a}, the model says ${b}`);
 }
 
-export function show(value: unknown): string {
+function show(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     typeof each === 'bigint' ? String(each) : each,
   );
@@ -343,15 +343,27 @@ export class ModelSet {
         const expiresAt = facts.ts + definition.lifetimeMs;
         const { totalCents: rest } = definition;
         this.packets[name] = {
-          definition, expiresAt, rest, claims: [], phase: 'live', refund: 0,
+          definition,
+          expiresAt,
+          rest,
+          claims: [],
+          phase: 'live',
+          refund: 0,
         };
         this.#clear(from, -rest);
         const { packetId, groupId, sender, kind: packetKind, count, greeting } = definition;
         // The hash is the machine's to make; verify.test holds it to the seed.
         const { seedHash } = receipt as { seedHash: Uint8Array };
         this.#owe(setOf(groupId), {
-          kind: 'packet.announce', packetId, groupId, sender, packetKind, count, greeting,
-          seedHash, expiresAt,
+          kind: 'packet.announce',
+          packetId,
+          groupId,
+          sender,
+          packetKind,
+          count,
+          greeting,
+          seedHash,
+          expiresAt,
         } as Transfer);
         return null;
       }
@@ -370,8 +382,12 @@ export class ModelSet {
       case 'group.found': {
         const { groupId, owner, name } = transfer;
         if (groupId >= this.idsEnd) return 'bad_argument';
+        if (this.groups[String(groupId)] !== undefined) return 'id_reused';
         this.groups[String(groupId)] = {
-          owner, name, version: 1, messages: [{ sender: owner, counts: false }],
+          owner,
+          name,
+          version: 1,
+          messages: [{ sender: owner, counts: false }],
           members: { [owner]: { role: 'owner', read: 1, joined: 0 } },
         };
         const hint = { kind: 'member.hint', groupId, user: owner, version: 1, present: true, name };

@@ -47,8 +47,22 @@ export type Step = {
 }[keyof Values];
 
 const WEIGHTS: Record<keyof typeof STEPS, number> = {
-  time: 3, welcome: 2, createGroup: 1, join: 4, leave: 1, send: 8, again: 4, open: 30, expire: 4,
-  message: 3, read: 2, carry: 8, ack: 4, flush: 5, cut: 3, restart: 1,
+  time: 3,
+  welcome: 2,
+  createGroup: 1,
+  join: 4,
+  leave: 1,
+  send: 8,
+  again: 4,
+  open: 30,
+  expire: 4,
+  message: 3,
+  read: 2,
+  carry: 8,
+  ack: 4,
+  flush: 5,
+  cut: 3,
+  restart: 1,
 };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -60,7 +74,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   })),
 );
 
-export type Script = { readonly sets: 1 | 2; readonly seed: number; readonly steps: readonly Step[] };
+export type Script = {
+  readonly sets: 1 | 2;
+  readonly seed: number;
+  readonly steps: readonly Step[];
+};
 
 export function script(args: { sets: 1 | 2; steps: number }): fc.Arbitrary<Script> {
   return fc.record({

@@ -117,6 +117,7 @@ export const PURE: readonly { folder: string; shell: readonly string[] }[] = [
       'set-node/lookups.ts',
       'set-node/members.ts',
       'set-node/projections.ts',
+      'set-node/proof.ts',
       'set-node/replay.ts',
       'set-node/set-log.ts',
       'set-node/snapshotter.ts',
