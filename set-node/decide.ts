@@ -120,7 +120,6 @@ function whyNotHere(state: SetState, command: Command): Status | null {
     case 'packet.send':
       return state.ownsSlot(slotOf(command.definition.sender)) ? null : 'moved';
     case 'packet.open':
-    case 'packet.expire':
       return setOfId(command.packetId) === state.setId ? null : 'wrong_set';
     case 'group.join':
       return setOfId(command.invite.groupId) === state.setId ? null : 'wrong_set';
@@ -130,6 +129,7 @@ function whyNotHere(state: SetState, command: Command): Status | null {
       return setOfId(command.groupId) === state.setId ? null : 'wrong_set';
     case 'set.configure':
     case 'ids.reserve':
+    case 'packet.expire':
     case 'transfer.deliver':
     case 'transfer.ack':
       return null;
@@ -292,7 +292,7 @@ function openForgotten(args: {
   return refused(command, earlier.phase === 'drained' ? 'packet_drained' : 'packet_expired');
 }
 
-export function seedOf(packet: Packet, world: World): Uint8Array {
+function seedOf(packet: Packet, world: World): Uint8Array {
   packet.seed ??= world.openSeed({
     sealed: packet.sealedSeed,
     packetId: packet.definition.packetId,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 /** Another living process serves from this directory. */
-export class DataInUse extends Error {
+class DataInUse extends Error {
   override readonly name = 'DataInUse';
   readonly code = 'data_in_use';
 }

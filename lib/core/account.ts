@@ -66,19 +66,3 @@ function readAccount(r: Reader): Account {
       throw new DecodeError('unknown account kind');
   }
 }
-
-/** The account in words, for ledgers that people read: `wallet:alice`. */
-export function accountName(a: Account): string {
-  switch (a.kind) {
-    case 'wallet':
-      return `wallet:${a.user}`;
-    case 'packet':
-      return `packet:${a.packetId}`;
-    case 'clearing':
-      return `clearing:${a.peer}`;
-    case 'issuer':
-      return 'issuer';
-    default:
-      return unreachable(a);
-  }
-}

@@ -126,7 +126,7 @@ const TYPE_BY_CODE = new Map(
 export const CLUSTER_ID_BYTES = 16;
 export const SLOT_MAP_BYTES = SLOT_COUNT / 8;
 
-export function writeCommand(w: Writer, c: Command): void {
+function writeCommand(w: Writer, c: Command): void {
   w.u8(TYPE_CODES[c.type]);
   switch (c.type) {
     case 'set.configure':

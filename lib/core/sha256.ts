@@ -7,7 +7,7 @@
  */
 
 const BLOCK_BYTES = 64;
-export const DIGEST_BYTES = 32;
+const DIGEST_BYTES = 32;
 
 /** A chaining state: eight words. */
 export type Sha256State = Int32Array;

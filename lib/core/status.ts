@@ -59,11 +59,6 @@ export function statusFromCode(code: number): Status | null {
   return BY_CODE.get(code) ?? null;
 }
 
-/** Did the command do, or had it done, what was asked? */
-export function isSuccess(status: Status): boolean {
-  return status === 'ok' || status === 'already_opened';
-}
-
 /** What a caller may do after a refusal: the status decides, never a text (style 17). */
 export function retryOf(status: Status): 'final' | 'retry' | 'same_id_only' {
   switch (status) {

@@ -9,7 +9,7 @@ declare const userBrand: unique symbol;
  */
 export type UserId = string & { readonly [userBrand]: 'UserId' };
 
-export const USER_ID_BYTES_MAX = 64;
+const USER_ID_BYTES_MAX = 64;
 export const SLOT_COUNT = 1024;
 
 // C0, DEL, C1, line and paragraph separators, and the bidirectional overrides that disguise names.

@@ -1,5 +1,5 @@
 import type { Entry } from '../core/journal-entry.ts';
-import type { Epoch, Lsn, SetId } from '../core/units.ts';
+import type { Epoch, Lsn } from '../core/units.ts';
 
 /**
  * One replica of one Set: passive, independent of its siblings (SPEC section RS, replication.md).
@@ -162,6 +162,3 @@ export type Scan = {
 };
 
 export type ScanReply = { readonly asOfLsn: Lsn; readonly rows: Row[] };
-
-/** Opens replica `replicaId` of a Set where the composition root said it lives. */
-export type OpenReplica = (args: { setId: SetId; replicaId: number }) => Promise<ReplicaStore>;

@@ -23,7 +23,7 @@ import type { TopologyRouter } from '../../router/router.ts';
 import { createRouter } from '../../router/router.ts';
 import { firstTopology } from '../../router/topology.ts';
 
-export const SILENT = { info() {}, warn() {}, error() {} };
+const SILENT = { info() {}, warn() {}, error() {} };
 
 type Seen = { tag: number; hex: string; command: Command };
 

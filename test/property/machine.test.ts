@@ -176,8 +176,10 @@ describe('a machine with a bug is found', () => {
       { numRuns: 400, endOnFailure: true },
     );
     expect(found.failed).toBe(true);
-    // By a check and not by an accident of the sabotage.
-    expect(found.errorInstance).toBeInstanceOf(Disagreement);
+    // By the model or by the machine's own assertion, and not by an accident of the sabotage.
+    const { errorInstance } = found;
+    const seen = errorInstance instanceof Disagreement || errorInstance instanceof AssertionFailed;
+    expect(seen, String(errorInstance)).toBe(true);
   });
 });
 
