@@ -23,7 +23,8 @@ export class Recent<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.#entries.delete(key);
+    // Far from full the order does not matter yet, and moving an entry costs more than keeping it.
+    if (this.#entries.size * 2 > this.#max) this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#max) return;
     for (const oldest of this.#entries.keys()) {

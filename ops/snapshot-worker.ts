@@ -1,4 +1,5 @@
 /** A thread that takes one snapshot of one replica and ends: see set-node/snapshotter.ts. */
+import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { makeCrypto } from '../lib/adapter/node-crypto.ts';
 import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
@@ -29,4 +30,6 @@ async function run(job: SnapshotJob): Promise<void> {
   }
 }
 
+// On Linux a priority is a thread's own: the leader and its disk come first.
+if (workerData !== null) setPriority(19);
 if (workerData !== null) await run(workerData as SnapshotJob);

@@ -18,6 +18,8 @@ import type { Ack, Delivery } from './lane.ts';
 import { Lane } from './lane.ts';
 
 const COURIER_LIMITS = {
+  /** Between two looks into one outbox: far below the 50 ms in which a claim settles. */
+  lookEveryMs: 10,
   /** Outbox entries of one query: two full deliveries to each of some lanes. */
   fetchEntriesMax: 1_024,
   retryFirstMs: 50,
@@ -58,6 +60,7 @@ export class Courier {
   #stopped = false;
   /** No look since the last {@link wake} found anything that was not held already. */
   #drained = false;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(source: SetId, ports: CourierPorts) {
     this.#source = source;
@@ -79,7 +82,11 @@ export class Courier {
       return;
     }
     this.#fetching = true;
-    void this.#fetch();
+    const { clock } = this.#ports;
+    // At rest at once; under load the bells of a few milliseconds are one look and one delivery.
+    const restMs = this.#lookedAtMs + COURIER_LIMITS.lookEveryMs - clock.monotonicMs();
+    if (restMs <= 0) void this.#fetch();
+    else clock.after(restMs, () => void this.#fetch());
   }
 
   /** Looks again unless a look is under way: for those who wait until it is idle. */
@@ -93,7 +100,9 @@ export class Courier {
   }
 
   async #fetch(): Promise<void> {
-    const { router } = this.#ports;
+    if (this.#stopped) return;
+    const { router, clock } = this.#ports;
+    this.#lookedAtMs = clock.monotonicMs();
     const cursors = router.sets().flatMap((to) =>
       Array.from({ length: LANE_COUNT }, (_, lane) => ({
         to,

@@ -44,14 +44,14 @@ type Pending = {
   readonly outcome: Uint8Array;
 };
 
-const INFLIGHT_MAX = 2;
+const INFLIGHT_MAX = 1;
 const HEAL_MS = 500;
 /** Questions to a projection on their way at once. */
 const LOOKUPS_MAX = 1_024;
 /** Answers that may wait for a commit, with those that wait for a batch. */
 const PENDING_MAX = 4 * LIMITS.commandQueueMax;
 /** 500 opens of one packet are a handful of events, not 500 (feature 8). */
-const PROGRESS_MS = 100;
+const PROGRESS_MS = 250;
 const SILENT: ReplySink = { reply: () => undefined };
 
 /**

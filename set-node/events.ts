@@ -28,14 +28,14 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
   for (const m of messagesOf(op, ts)) {
     const message = {
       groupId: String(m.groupId),
-      seq: String(m.seq),
+      seq: m.seq,
       sender: m.sender,
       kind: m.kind,
       body: m.body,
-      at: String(m.at),
+      at: m.at,
       clientMsgId: m.clientMsgId,
     };
-    out.push({ event: { lsn: String(lsn), message }, groupId: m.groupId, user: null });
+    out.push({ event: { lsn, message }, groupId: m.groupId, user: null });
   }
   const group = (args: {
     groupId: Id;
@@ -47,8 +47,8 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
     const { groupId, user, change, role } = args;
     const name = state.groups.get(groupId)?.name ?? '';
     const event = {
-      lsn: String(lsn),
-      group: { groupId: String(groupId), change, user, name, version: String(args.version), role },
+      lsn,
+      group: { groupId: String(groupId), change, user, name, version: args.version, role },
     };
     out.push({ event, groupId, user });
   };
@@ -61,13 +61,13 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
     const balance = state.people.get(args.user)?.balanceCents ?? 0;
     const wallet = {
       user: args.user,
-      balanceCents: String(balance),
-      amountCents: String(args.amountCents),
+      balanceCents: balance,
+      amountCents: args.amountCents,
       reason: args.reason,
       packetId: String(args.packetId ?? 0n),
-      at: String(ts),
+      at: ts,
     };
-    out.push({ event: { lsn: String(lsn), wallet }, groupId: null, user: args.user });
+    out.push({ event: { lsn, wallet }, groupId: null, user: args.user });
   };
 
   if (command.type === 'packet.open' && outcome.type === 'packet.open') {
@@ -147,7 +147,7 @@ export function packetEvent(args: { packet: Packet; phase: string; lsn: Lsn; ts:
   const { packet, phase } = args;
   const d = packet.definition;
   const event: Event = {
-    lsn: String(args.lsn),
+    lsn: args.lsn,
     packet: {
       packetId: String(d.packetId),
       groupId: String(d.groupId),
@@ -157,8 +157,8 @@ export function packetEvent(args: { packet: Packet; phase: string; lsn: Lsn; ts:
       count: d.count,
       taken: packet.claims.size,
       greeting: d.greeting,
-      at: String(args.ts),
-      expiresAt: String(packet.expiresAt),
+      at: args.ts,
+      expiresAt: packet.expiresAt,
       seedHash: Buffer.from(packet.seedHash),
       seed: Buffer.from(packet.end?.seed ?? []),
     },

@@ -73,7 +73,6 @@ async function projectedView(
     store.scan({ table: 'red_packet', prefix: [packetId], limit: 1 }),
     store.scan({
       table: 'red_packet_record',
-      index: 'by_order',
       prefix: [packetId],
       limit: LIMITS.packetCountMax,
     }),
@@ -142,7 +141,7 @@ async function projectedView(
 }
 
 function claimOf(row: Row): View['claims'][number] {
-  const [, user, order, amountCents, at] = row as [Id, string, number, number, number];
+  const [, order, user, amountCents, at] = row as [Id, number, string, number, number];
   return { user, order, amountCents, at };
 }
 
@@ -312,7 +311,6 @@ async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output): Promise<A
   const reply = await driver.projections.ask((store) =>
     store.scan({
       table: 'ledger_entry',
-      index: 'by_owner',
       prefix: [owner],
       reverse: true,
       limit,
@@ -321,11 +319,10 @@ async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output): Promise<A
   );
   if (reply === null) return refused('set_unavailable');
   const lines = reply.rows.map((row) => {
-    const [lsn, leg, , , amountCents, reason, packetId, at] = row as [
+    const [, lsn, leg, amountCents, reason, packetId, at] = row as [
+      string,
       number,
       number,
-      string,
-      string,
       number,
       string,
       Id,

@@ -82,17 +82,21 @@ export async function lookUp(args: {
   if (command.type !== 'packet.open') return { kind: 'nothing' };
   const { packetId, user } = command;
   const [claims, packets] = await Promise.all([
-    store.scan({ table: 'red_packet_record', prefix: [packetId, user], limit: 1 }),
+    store.scan({
+      table: 'red_packet_record',
+      prefix: [packetId],
+      limit: LIMITS.packetCountMax,
+    }),
     store.scan({ table: 'red_packet', prefix: [packetId], limit: 1 }),
   ]);
   if (claims.asOfLsn < atLsn || packets.asOfLsn < atLsn) return null;
-  const claim = claims.rows[0];
+  const claim = claims.rows.find((row) => row[2] === user);
   if (claim !== undefined) {
     const amountCents = cents(claim[3] as number);
     return {
       kind: 'claim',
       amountCents,
-      order: claim[2] as number,
+      order: claim[1] as number,
       at: timeMs(claim[4] as number),
     };
   }

@@ -1,4 +1,3 @@
-import type { Posting } from '../lib/core/account.ts';
 import { unreachable } from '../lib/core/assert.ts';
 import { toHex } from '../lib/core/bytes.ts';
 import { fingerprintOf, keyOf } from '../lib/core/command.ts';
@@ -83,7 +82,7 @@ function projectOp({ changes, op, entry }: Step): void {
   if (command.type === 'packet.open' && outcome.type === 'packet.open') {
     const { packetId, user } = command;
     const { order, amountCents, at } = outcome;
-    changes.put('red_packet_record', [packetId, user, order, amountCents, at]);
+    changes.put('red_packet_record', [packetId, order, user, amountCents, at]);
     const deltas = { taken: 1, taken_cents: amountCents };
     changes.add({ table: 'red_packet', id: packetId, deltas });
     if (outcome.left === 0) {
@@ -170,42 +169,24 @@ function happened({ kind }: Receipt): boolean {
   return kind !== 'duplicate' && kind !== 'stale' && kind !== 'tombstone';
 }
 
-/** Every posting as a row; the reason is the command's or transfer's own word. */
+/** Every wallet leg as a row; the reason is the command's or transfer's own word. */
 function projectLedger({ changes, op, entry, leg: first }: Step & { leg: number }): number {
   const reasons = reasonsOf(op);
-  for (const [index, posting] of op.postings.entries()) {
+  for (const [index, { account, amountCents }] of op.postings.entries()) {
+    if (account.kind !== 'wallet') continue;
     const { reason, packetId } = reasons(index);
+    const leg = first + index;
     changes.put('ledger_entry', [
+      account.user,
       entry.lsn,
-      first + index,
-      accountOf(posting),
-      ownerOf(posting),
-      posting.amountCents,
+      leg,
+      amountCents,
       reason,
       packetId,
       entry.ts,
     ]);
   }
   return first + op.postings.length;
-}
-
-function accountOf({ account }: Posting): string {
-  switch (account.kind) {
-    case 'wallet':
-      return 'wallet';
-    case 'packet':
-      return `packet:${account.packetId}`;
-    case 'clearing':
-      return `clearing:${account.peer}`;
-    case 'issuer':
-      return 'issuer';
-    default:
-      return unreachable(account);
-  }
-}
-
-function ownerOf({ account }: Posting): string {
-  return account.kind === 'wallet' ? account.user : '';
 }
 
 type Reason = { reason: string; packetId: bigint };

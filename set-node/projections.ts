@@ -9,7 +9,7 @@ import { StoreError } from '../lib/port/replica-store.ts';
 import type { SetLog } from './set-log.ts';
 
 /** Large batches cost little; the tail has what the tables lack. */
-const IDLE_MS = 50;
+const IDLE_MS = 300;
 const RETRY_MS = 1_000;
 
 /** Keeps the query tables of every replica close behind the commit point (P11, design 3). */

@@ -30,13 +30,12 @@ export const TABLES = [
     name: 'red_packet_record',
     columns: {
       packet_id: 'id',
-      claimer: 'user',
       claim_order: 'u64',
+      claimer: 'user',
       amount_cents: 'cents',
       at: 'u64',
     },
-    key: ['packet_id', 'claimer'],
-    indexes: { by_order: { columns: ['packet_id', 'claim_order'], unique: true } },
+    key: ['packet_id', 'claim_order'],
   },
   {
     name: 'chat_group',
@@ -75,20 +74,19 @@ export const TABLES = [
     },
     key: ['group_id', 'seq'],
   },
+  // Wallet legs only: a statement. The other legs of a posting stand in the journal, which audits read.
   {
     name: 'ledger_entry',
     columns: {
+      owner: 'user',
       lsn: 'u64',
       leg: 'u64',
-      account: 'text',
-      owner: 'user',
       amount_cents: 'cents',
       reason: 'text',
       packet_id: 'id',
       at: 'u64',
     },
-    key: ['lsn', 'leg'],
-    indexes: { by_owner: { columns: ['owner', 'lsn', 'leg'], unique: true } },
+    key: ['owner', 'lsn', 'leg'],
   },
   {
     name: 'command_answer',

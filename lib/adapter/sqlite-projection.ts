@@ -35,13 +35,10 @@ import { bindable } from './sqlite-value.ts';
 
 const CHUNK_ENTRIES_MAX = 2_000;
 const CHUNK_BYTES_MAX = 4 * 1_048_576;
-const CHUNK_BYTES_MIN = 65_536;
+const CHUNK_BYTES_MIN = 32_768;
 const CHUNK_BYTES_START = 262_144;
-/**
- * What an append may wait behind a chunk when there are appends. Small chunks dirty nearly as many
- * pages as large ones, so that half of this costs a third of the rows a second.
- */
-const CHUNK_TARGET_MS = 16;
+/** What an append may wait behind a chunk when there are appends: about what its own fsync takes. */
+const CHUNK_TARGET_MS = 5;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -60,7 +57,7 @@ export class SqliteProjection {
 
   /**
    * One chunk towards `to`; `more` when committed entries up to `to` are left. With `others` waiting
-   * chunks shrink until they take about 16 ms, else they grow to 4 MiB.
+   * chunks shrink until they take about 12 ms, else they grow to 4 MiB.
    */
   projectChunk(to: Lsn, others: boolean): { projected: Lsn; more: boolean } {
     const started = performance.now();

@@ -54,8 +54,8 @@ export const LIMITS = {
   deliverTransfersMax: 256,
   /** Design 4: claims from here on travel in their own lane, first. */
   largeClaimCentsMin: 50_00,
-  /** Journal that a restart replays at most, about: a second of work. */
-  snapshotEveryBytes: 16 * 1_048_576,
+  /** Journal that a restart replays at most, about: two seconds of work. */
+  snapshotEveryBytes: 64 * 1_048_576,
   snapshotChunkBytesMax: 1_048_576,
   /** Rulings 16: decoded messages that no projection has yet. */
   tailBytesMax: 64 * 1_048_576,

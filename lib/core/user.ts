@@ -28,8 +28,17 @@ export function userHash(user: UserId): string {
   return toHex(sha256(utf8(user)).subarray(0, 16));
 }
 
+/** A pure function remembered: every open asks it three times for the same few thousand people. */
+const slots = new Map<UserId, number>();
+const SLOTS_REMEMBERED = 65_536;
+
 /** Slot 0..1023: the first 10 bits of the user's hash. Golden vectors in SPEC. */
 export function slotOf(user: UserId): number {
+  const known = slots.get(user);
+  if (known !== undefined) return known;
   const hash = sha256(utf8(user));
-  return ((hash[0] ?? 0) << 2) | ((hash[1] ?? 0) >> 6);
+  const slot = ((hash[0] ?? 0) << 2) | ((hash[1] ?? 0) >> 6);
+  if (slots.size >= SLOTS_REMEMBERED) slots.clear();
+  slots.set(user, slot);
+  return slot;
 }

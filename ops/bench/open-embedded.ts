@@ -11,7 +11,18 @@ const GROUP_MEMBERS = 100;
 const PACKETS_PER_GROUP = 800;
 const TOTAL_CENTS = 100_00;
 
-export type Phase = { opensPerS: number; p50Ms: number; p99Ms: number; serverCpuUs: number };
+export type Phase = {
+  opensPerS: number;
+  p50Ms: number;
+  p99Ms: number;
+  serverCpuUs: number;
+  /** CPU that the load itself took, on the same cores. */
+  clientCpuUs: number;
+  /** Journal entries of all Sets. */
+  batchesPerS: number;
+  /** Answers and events that left over WebSockets. */
+  framesPerOpen: number;
+};
 
 type Room = { members: Member[]; packets: string[] };
 
@@ -42,7 +53,7 @@ export async function benchOpenEmbedded(args: {
 }
 
 function line(phase: Phase): string {
-  return `${phase.opensPerS.toFixed(0)} opens/s, p50 ${phase.p50Ms.toFixed(1)} ms, p99 ${phase.p99Ms.toFixed(1)} ms, ${phase.serverCpuUs.toFixed(1)} µs CPU each`;
+  return `${phase.opensPerS.toFixed(0)} opens/s, p50 ${phase.p50Ms.toFixed(1)} ms, p99 ${phase.p99Ms.toFixed(1)} ms, ${phase.serverCpuUs.toFixed(1)} µs CPU each (and ${phase.clientCpuUs.toFixed(1)} of the client), ${phase.batchesPerS.toFixed(0)} entries/s, ${phase.framesPerOpen.toFixed(1)} frames an open`;
 }
 
 function middle(phases: readonly Phase[]): Phase {
@@ -52,6 +63,9 @@ function middle(phases: readonly Phase[]): Phase {
     p50Ms: of((phase) => phase.p50Ms),
     p99Ms: of((phase) => phase.p99Ms),
     serverCpuUs: of((phase) => phase.serverCpuUs),
+    clientCpuUs: of((phase) => phase.clientCpuUs),
+    batchesPerS: of((phase) => phase.batchesPerS),
+    framesPerOpen: of((phase) => phase.framesPerOpen),
   };
 }
 
@@ -189,16 +203,25 @@ async function measured(
         },
       });
     });
+  const names = ['hongbao_set_batches_total', 'hongbao_access_frames_out_total'];
+  const before = await server.counters(names);
   const cpu = await server.cpuUs();
   const start = performance.now();
+  const ours = process.cpuUsage();
   await drive(open);
   const seconds = (performance.now() - start) / 1_000;
+  const client = process.cpuUsage(ours);
   const used = (await server.cpuUs()) - cpu;
+  const after = await server.counters(names);
+  const [batches = 0, frames = 0] = after.map((value, index) => value - (before[index] ?? 0));
   if (refusals.size > 0) throw new Error(`opens were refused: ${JSON.stringify([...refusals])}`);
   return {
     opensPerS: times.length / seconds,
     p50Ms: median(times),
     p99Ms: quantile(times, 0.99),
     serverCpuUs: used / times.length,
+    clientCpuUs: (client.user + client.system) / times.length,
+    batchesPerS: batches / seconds,
+    framesPerOpen: frames / times.length,
   };
 }

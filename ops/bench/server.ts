@@ -23,7 +23,7 @@ export class BenchServer {
     const dataDir = await mkdtemp(join(tmpdir(), 'hb-bench-'));
     const program = new URL('./server-process.ts', import.meta.url);
     const child = fork(program, [JSON.stringify({ ...job, dataDir })], {
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=64'],
     });
     const { port } = await next(child);
     if (port === undefined) throw new Error('the server did not start');
@@ -35,6 +35,17 @@ export class BenchServer {
     this.#child.send('cpu');
     const { cpu } = await next(this.#child);
     return (cpu?.user ?? 0) + (cpu?.system ?? 0);
+  }
+
+  /** The sum over labels of each of these counters. */
+  async counters(names: readonly string[]): Promise<number[]> {
+    const response = await fetch(`http://127.0.0.1:${this.port}/metrics`);
+    const lines = (await response.text()).split('\n');
+    return names.map((name) =>
+      lines
+        .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0),
+    );
   }
 
   async stop(): Promise<void> {

@@ -10,7 +10,8 @@ export class RawSocket {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
   #open = false;
-  onText: (text: string) => void = () => undefined;
+  /** Where in `bytes` the text of a frame stands: most frames need not become a string. */
+  onText: (bytes: Buffer, start: number, end: number) => void = () => undefined;
   onClose: () => void = () => undefined;
 
   private constructor(socket: Socket) {
@@ -81,7 +82,7 @@ export class RawSocket {
         head = 10;
       }
       if (data.length - at < head + size) break;
-      if (opcode === 1) this.onText(data.toString('utf8', at + head, at + head + size));
+      if (opcode === 1) this.onText(data, at + head, at + head + size);
       at += head + size;
     }
     this.#received = data.subarray(at);

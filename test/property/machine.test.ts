@@ -1,6 +1,7 @@
 /** M1..M10 on random days of one and two Sets, step by step against a dumb model. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { AssertionFailed } from '../../lib/core/assert.ts';
 import { verifyShares } from '../../lib/core/allocation.ts';
 import { seedHashOf } from '../../lib/core/packet.ts';
 import { makeCommandId } from '../../lib/core/ids.ts';
