@@ -95,7 +95,14 @@ function asksForHelp(args: readonly string[]): boolean {
   return flags.includes('--help') || flags.includes('-h');
 }
 
+/** `./hongbao fairness … | head`: a reader that has seen enough is no error. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+}
+
 if (import.meta.main) {
+  process.stdout.on('error', endWithReader);
   // The exit status is set, not forced: a pipe that still holds output is written out first. A
   // verb that leaves a handle open on purpose (a server) lives on.
   process.exitCode = await main(process.argv.slice(2));

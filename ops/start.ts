@@ -113,7 +113,7 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
     // The document names Sets for life; sockets are of this process only.
     connect: (address) => openSetNode(addresses.get(address) ?? address),
   });
-  await lifecycle.start(() => ({ name: 'router', close: () => router.close() }));
+  await lifecycle.start(() => ({ name: 'router', stop: () => router.close() }));
   const reconciler = startReconciler({ ...ports, router });
   await lifecycle.start(() => ({
     name: 'reconciler',
