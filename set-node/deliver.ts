@@ -11,7 +11,7 @@ import { moneyOf } from '../lib/core/transfer.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { cents, timeMs } from '../lib/core/units.ts';
 import type { World } from './context.ts';
-import { clearing, outgoing, wallet } from './decide.ts';
+import { clearing, outgoing, wallet } from './decision.ts';
 import type { SetState } from './state.ts';
 
 /** One transfer decided: what is recorded of it, and what it moves. */
