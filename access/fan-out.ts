@@ -1,3 +1,5 @@
+import type { WalletEvent } from '../lib/core/batch.ts';
+import { decodeWalletEvents } from '../lib/core/batch.ts';
 import { epoch, setId } from '../lib/core/units.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { asId } from '../lib/core/ids.ts';
@@ -6,16 +8,16 @@ import type { Event__Output } from '../proto/gen/hongbao/Event.ts';
 import type { GroupEvent__Output } from '../proto/gen/hongbao/GroupEvent.ts';
 import type { Message__Output } from '../proto/gen/hongbao/Message.ts';
 import type { PacketEvent__Output } from '../proto/gen/hongbao/PacketEvent.ts';
-import type { WalletEvent__Output } from '../proto/gen/hongbao/WalletEvent.ts';
 import type { EventListener } from '../router/api.ts';
 import type { Door } from './door.ts';
 import { groupEventKey } from './ops-group.ts';
 import { packetEventKey } from './ops-packet.ts';
 import { eventFrame, groupEventOf, messageOf, packetEventOf, walletEventOf } from './render.ts';
+import type { Person } from './people.ts';
 import type { Repair } from './repair.ts';
 import { groupTopic } from './sessions.ts';
 
-/** Sends one frame to the sockets of a topic. server.ts: one uWebSockets publish. */
+/** Sends one frame to the sockets of a group. server.ts: one uWebSockets publish. */
 export type Publish = (topic: string, frame: string) => void;
 
 /** Events of the Sets → one frame each → the sockets of their group or user. */
@@ -34,13 +36,20 @@ export class FanOut implements EventListener {
     const { epochs, log } = this.#door;
     epochs.set(setId(batch.setId), epoch(Number(batch.epoch)));
     const newest = newestOfPackets(batch.events);
+    // One bad event must not cost the others of its batch.
+    const failed = (event: string | undefined, error: unknown): void =>
+      log.error('access.event_failed', { event, error: String(error) });
     for (const event of batch.events) {
       try {
         this.#event(event, newest);
       } catch (error) {
-        // One bad event must not cost the others of its batch.
-        log.error('access.event_failed', { event: event.event, error: String(error) });
+        failed(event.event, error);
       }
+    }
+    try {
+      for (const wallet of decodeWalletEvents(batch.wallets)) this.#wallet(wallet);
+    } catch (error) {
+      failed('wallet', error);
     }
   }
 
@@ -54,8 +63,7 @@ export class FanOut implements EventListener {
       // Of several opens in one batch only the last shows: each tells the whole count.
       const stale = newest.get(event.packet.packetId) !== event.packet;
       if (event.packet.phase !== 'progress' || !stale) this.#packet(event.packet);
-    } else if (event.wallet) this.#wallet(event.wallet);
-    else if (event.group) this.#group(event.group);
+    } else if (event.group) this.#group(event.group);
   }
 
   message(m: Message__Output): void {
@@ -69,17 +77,21 @@ export class FanOut implements EventListener {
     this.#door.packets.learn(e);
     if (e.phase === 'live') this.#door.waiters.wake(packetEventKey(e.packetId));
     // Packet events go to every node: most nodes have nobody of most groups.
-    if (this.#door.topics.get(e.groupId) === undefined) return;
-    this.#publish(groupTopic(e.groupId), eventFrame('packet', packetEventOf(e)));
+    const topic = this.#door.topics.get(e.groupId);
+    if (topic === undefined) return;
+    const frame = eventFrame('packet', packetEventOf(e));
+    // A new packet is what people wait for; how far the others are, they hear in passing.
+    if (e.phase === 'live') return this.#publish(groupTopic(e.groupId), frame);
+    for (const person of topic.people) {
+      if (person.groups.has(e.groupId)) tell(person, frame);
+    }
   }
 
-  #wallet(e: WalletEvent__Output): void {
+  #wallet(e: WalletEvent): void {
     const person = this.#door.people.find(e.user);
     if (person === undefined) return;
-    if (e.reason === 'claim') person.settled.set(e.packetId, true);
-    if (person.sessions.size > 0) {
-      this.#publish(person.topic, eventFrame('wallet', walletEventOf(e)));
-    }
+    if (e.reason === 'claim') person.settled.set(String(e.packetId), true);
+    if (person.sessions.size > 0) tell(person, eventFrame('wallet', walletEventOf(e)));
   }
 
   #group(e: GroupEvent__Output): void {
@@ -95,6 +107,10 @@ export class FanOut implements EventListener {
     // Joined by another socket or node: this one listens too from now on.
     else if (!person.groups.has(e.groupId)) void grants.ask(person, groupId);
   }
+}
+
+function tell(person: Person, frame: string): void {
+  for (const session of person.sessions) session.tell(frame);
 }
 
 function newestOfPackets(events: readonly Event__Output[]): Map<string, PacketEvent__Output> {

@@ -33,7 +33,6 @@ export type GroupEntry = {
 export class Person {
   readonly user: UserId;
   readonly hash: string;
-  readonly topic: string;
   readonly home: SetId;
   readonly bucket: Bucket;
   readonly sessions = new Set<Session>();
@@ -57,7 +56,6 @@ export class Person {
   constructor(args: { user: UserId; home: SetId; bucket: Bucket; nowMs: number }) {
     this.user = args.user;
     this.hash = userHash(args.user);
-    this.topic = `u/${this.hash}`;
     this.home = args.home;
     this.bucket = args.bucket;
     this.idleSinceMs = args.nowMs;

@@ -1,3 +1,4 @@
+import type { WalletEvent } from '../lib/core/batch.ts';
 import { toHex } from '../lib/core/bytes.ts';
 import type { Claim__Output } from '../proto/gen/hongbao/Claim.ts';
 import type { GroupAnswer__Output } from '../proto/gen/hongbao/GroupAnswer.ts';
@@ -5,7 +6,6 @@ import type { GroupEvent__Output } from '../proto/gen/hongbao/GroupEvent.ts';
 import type { Message__Output } from '../proto/gen/hongbao/Message.ts';
 import type { PacketAnswer__Output } from '../proto/gen/hongbao/PacketAnswer.ts';
 import type { PacketEvent__Output } from '../proto/gen/hongbao/PacketEvent.ts';
-import type { WalletEvent__Output } from '../proto/gen/hongbao/WalletEvent.ts';
 import type { EventData, EventName, Output } from './schema.ts';
 
 /**
@@ -49,14 +49,10 @@ export function packetEventOf(e: PacketEvent__Output): EventData<'packet'> {
   };
 }
 
-export function walletEventOf(e: WalletEvent__Output): EventData<'wallet'> {
-  return {
-    balanceCents: Number(e.balanceCents),
-    amountCents: Number(e.amountCents),
-    reason: e.reason as EventData<'wallet'>['reason'],
-    packetId: idOrNull(e.packetId),
-    at: Number(e.at),
-  };
+export function walletEventOf(e: WalletEvent): EventData<'wallet'> {
+  const { balanceCents, amountCents, reason, at } = e;
+  const packetId = e.packetId === 0n ? null : String(e.packetId);
+  return { balanceCents, amountCents, reason, packetId, at };
 }
 
 export function groupEventOf(e: GroupEvent__Output): EventData<'group'> {

@@ -19,6 +19,13 @@ export interface Socket {
   cut(): void;
 }
 
+/**
+ * A write costs more than all that is in it, on both ends: three quarters of the frames of an open
+ * are news of what others did, and people do not see 50 ms.
+ */
+const TELL_WAIT_MS = 50;
+const TELL_FRAMES_MAX = 64;
+
 export function groupTopic(groupId: string): string {
   return `g/${groupId}`;
 }
@@ -39,6 +46,8 @@ export class Session {
   readonly #bucket: Bucket;
   #state: SessionState;
   #out: string[] = [];
+  /** Something of `#out` leaves at the end of this turn, and the rest with it. */
+  #urgent = false;
 
   constructor(args: { socket: Socket; outlet: Outlet; clock: Clock; limits: AccessLimits }) {
     const { socket, outlet, clock, limits } = args;
@@ -67,7 +76,6 @@ export class Session {
     this.#state.helloTimer.cancel();
     this.#state = { phase: 'greeting', person };
     person.sessions.add(this);
-    this.#socket.subscribe(person.topic);
   }
 
   /** greeting → live. false when the socket went away in the meantime. */
@@ -82,7 +90,6 @@ export class Session {
     if (this.#state.phase !== 'greeting') return;
     const { person } = this.#state;
     this.#leave(person, clock.monotonicMs());
-    this.#socket.unsubscribe(person.topic);
     for (const groupId of person.groups.keys()) this.#socket.unsubscribe(groupTopic(groupId));
     this.#state = this.#waitForHello(clock, limits);
   }
@@ -107,12 +114,29 @@ export class Session {
     if (this.#state.phase !== 'closing') this.#socket.unsubscribe(topic);
   }
 
+  /** Leaves at the end of this turn of the loop, behind what was told before. */
   send(frame: string): void {
     if (this.#state.phase === 'closing') return;
-    if (this.#out.push(frame) === 1) this.#outlet.wake(this);
+    this.#out.push(frame);
+    this.#wake();
+  }
+
+  /** What nobody waits for leaves with the next reply, or within {@link TELL_WAIT_MS} by itself. */
+  tell(frame: string): void {
+    if (this.#state.phase === 'closing') return;
+    const waiting = this.#out.push(frame);
+    if (waiting >= TELL_FRAMES_MAX) this.#wake();
+    else if (waiting === 1) this.#outlet.remember(this);
+  }
+
+  #wake(): void {
+    if (this.#urgent) return;
+    this.#urgent = true;
+    this.#outlet.wake(this);
   }
 
   flush(): void {
+    this.#urgent = false;
     if (this.#state.phase === 'closing' || this.#out.length === 0) return;
     const frames = this.#out;
     this.#out = [];
@@ -152,10 +176,12 @@ export class Session {
   }
 }
 
-/** Sessions with something to write at the end of this turn of the loop. */
+/** Sessions with something to write: at the end of this turn of the loop, or in a moment. */
 export class Outlet {
   readonly #clock: Clock;
   #waiting: Session[] = [];
+  /** Each may have written meanwhile. */
+  #told: Session[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -173,9 +199,19 @@ export class Outlet {
     if (this.#waiting.push(session) === 1) this.#clock.soon(() => this.#flush());
   }
 
+  remember(session: Session): void {
+    if (this.#told.push(session) === 1) this.#clock.after(TELL_WAIT_MS, () => this.#flushTold());
+  }
+
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const session of waiting) session.flush();
+  }
+
+  #flushTold(): void {
+    const told = this.#told;
+    this.#told = [];
+    for (const session of told) session.flush();
   }
 }

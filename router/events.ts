@@ -158,9 +158,10 @@ export class EventLine {
       return this.#break('events are missing');
     if (this.#epoch !== null && batch.epoch !== this.#epoch) this.#owesGap = true;
     this.#epoch = batch.epoch;
-    this.#expected = first + batch.events.length;
+    const count = batch.events.length + batch.walletCount;
+    this.#expected = first + count;
     this.#backoff.reset();
-    if (batch.events.length > 0) {
+    if (count > 0) {
       this.#listener.events(batch);
       return;
     }

@@ -298,8 +298,9 @@ export class Driver {
       assert(batch !== undefined, 'a batch was there');
       for (const message of batch.messages) this.tail.add(message, batch.entry.lsn);
       this.#args.publisher.publish(batch.events);
-      for (const { event } of batch.events) {
-        if (event.packet) this.#progress.delete(BigInt(String(event.packet.packetId)) as Id);
+      for (const routed of batch.events) {
+        const packet = routed.kind === 'event' ? routed.event.packet : null;
+        if (packet) this.#progress.delete(BigInt(String(packet.packetId)) as Id);
       }
       for (const [packetId, routed] of batch.progress) this.#progress.set(packetId, routed);
       this.#snapshotter.note(batch.entry.payload.length);

@@ -1,3 +1,4 @@
+import type { WalletEvent, WalletReason } from '../lib/core/batch.ts';
 import type { Id } from '../lib/core/ids.ts';
 import type { Op } from '../lib/core/journal-entry.ts';
 import type { Receipt } from '../lib/core/outcome.ts';
@@ -10,11 +11,15 @@ import { messagesOf } from './messages.ts';
 import type { Packet, SetState } from './state.ts';
 
 /** An event and who wants it: a group's nodes, a user's nodes, or every node (packets). */
-export type Routed = {
+export type RoutedEvent = {
+  readonly kind: 'event';
   readonly event: Event;
   readonly groupId: Id | null;
   readonly user: UserId | null;
 };
+export type Routed =
+  | RoutedEvent
+  | { readonly kind: 'wallet'; readonly wallet: WalletEvent; readonly user: UserId };
 
 type Args = { state: SetState; op: Op; lsn: Lsn; ts: TimeMs };
 
@@ -35,7 +40,7 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
       at: m.at,
       clientMsgId: m.clientMsgId,
     };
-    out.push({ event: { lsn, message }, groupId: m.groupId, user: null });
+    out.push({ kind: 'event', event: { lsn, message }, groupId: m.groupId, user: null });
   }
   const group = (args: {
     groupId: Id;
@@ -50,24 +55,19 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
       lsn,
       group: { groupId: String(groupId), change, user, name, version: args.version, role },
     };
-    out.push({ event, groupId, user });
+    out.push({ kind: 'event', event, groupId, user });
   };
   const money = (args: {
     user: UserId;
     amountCents: number;
-    reason: string;
+    reason: WalletReason;
     packetId: Id | null;
   }): void => {
-    const balance = state.people.get(args.user)?.balanceCents ?? 0;
-    const wallet = {
-      user: args.user,
-      balanceCents: balance,
-      amountCents: args.amountCents,
-      reason: args.reason,
-      packetId: String(args.packetId ?? 0n),
-      at: ts,
-    };
-    out.push({ event: { lsn, wallet }, groupId: null, user: args.user });
+    const { user, amountCents, reason } = args;
+    const balanceCents = state.people.get(user)?.balanceCents ?? 0;
+    const packetId = args.packetId ?? 0n;
+    const wallet = { user, balanceCents, amountCents, reason, packetId, at: ts };
+    out.push({ kind: 'wallet', wallet, user });
   };
 
   if (command.type === 'packet.open' && outcome.type === 'packet.open') {
@@ -126,7 +126,12 @@ function deliveredEvent(args: {
     version: number;
     role: string;
   }) => void;
-  money: (args: { user: UserId; amountCents: number; reason: string; packetId: Id | null }) => void;
+  money: (args: {
+    user: UserId;
+    amountCents: number;
+    reason: WalletReason;
+    packetId: Id | null;
+  }) => void;
   packet: (id: Id) => void;
 }): void {
   const { transfer } = args;
@@ -143,7 +148,12 @@ function deliveredEvent(args: {
 }
 
 /** What everybody may know of a packet. */
-export function packetEvent(args: { packet: Packet; phase: string; lsn: Lsn; ts: TimeMs }): Routed {
+export function packetEvent(args: {
+  packet: Packet;
+  phase: string;
+  lsn: Lsn;
+  ts: TimeMs;
+}): RoutedEvent {
   const { packet, phase } = args;
   const d = packet.definition;
   const event: Event = {
@@ -163,5 +173,5 @@ export function packetEvent(args: { packet: Packet; phase: string; lsn: Lsn; ts:
       seed: Buffer.from(packet.end?.seed ?? []),
     },
   };
-  return { event, groupId: d.groupId, user: null };
+  return { kind: 'event', event, groupId: d.groupId, user: null };
 }

@@ -1,14 +1,18 @@
+import type { WalletEvent } from '../lib/core/batch.ts';
 import type { Id } from '../lib/core/ids.ts';
 import type { UserId } from '../lib/core/user.ts';
 import type { Event } from '../proto/gen/hongbao/Event.ts';
-import type { Routed } from './events.ts';
+import type { Routed, RoutedEvent } from './events.ts';
 
 /** One access node's stream: what it wants to hear, and how to send to it. */
 export interface Subscriber {
   readonly groups: ReadonlySet<Id>;
   readonly users: ReadonlySet<UserId>;
-  send(events: readonly Event[]): void;
+  send(news: News): void;
 }
+
+/** Committed events of one turn; the wallets stand behind the others. */
+export type News = { readonly events: readonly Event[]; readonly wallets: readonly WalletEvent[] };
 
 /** Committed events to the access nodes that want them; packet events go to all (rulings 2, 17). */
 export class Publisher {
@@ -29,13 +33,24 @@ export class Publisher {
   publish(events: readonly Routed[]): void {
     if (events.length === 0) return;
     for (const subscriber of this.#subscribers) {
-      const wanted = events.filter((routed) => wants(subscriber, routed)).map(({ event }) => event);
-      if (wanted.length > 0) subscriber.send(wanted);
+      const news = newsFor(subscriber, events);
+      if (news.events.length + news.wallets.length > 0) subscriber.send(news);
     }
   }
 }
 
-function wants(subscriber: Subscriber, { event, groupId, user }: Routed): boolean {
+function newsFor(subscriber: Subscriber, all: readonly Routed[]): News {
+  const events: Event[] = [];
+  const wallets: WalletEvent[] = [];
+  for (const routed of all) {
+    if (routed.kind === 'event') {
+      if (wants(subscriber, routed)) events.push(routed.event);
+    } else if (subscriber.users.has(routed.user)) wallets.push(routed.wallet);
+  }
+  return { events, wallets };
+}
+
+function wants(subscriber: Subscriber, { event, groupId, user }: RoutedEvent): boolean {
   if (event.packet) return true;
   if (groupId !== null && subscriber.groups.has(groupId)) return true;
   return user !== null && subscriber.users.has(user);

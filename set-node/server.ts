@@ -1,5 +1,5 @@
 import type { TaggedReply } from '../lib/core/batch.ts';
-import { decodeCommands, encodeReplies } from '../lib/core/batch.ts';
+import { decodeCommands, encodeReplies, encodeWalletEvents } from '../lib/core/batch.ts';
 import { DecodeError } from '../lib/core/bytes.ts';
 import type { Id } from '../lib/core/ids.ts';
 import { timeMs } from '../lib/core/units.ts';
@@ -10,7 +10,6 @@ import { serveSetNode } from '../lib/runtime/grpc.ts';
 import type { BatchStream, StreamListener } from '../lib/runtime/stream.ts';
 import type { CommandBatch__Output } from '../proto/gen/hongbao/CommandBatch.ts';
 import type { CommandReplyBatch } from '../proto/gen/hongbao/CommandReplyBatch.ts';
-import type { Event } from '../proto/gen/hongbao/Event.ts';
 import type { EventBatch } from '../proto/gen/hongbao/EventBatch.ts';
 import type { EventInterest__Output } from '../proto/gen/hongbao/EventInterest.ts';
 import type { Query__Output } from '../proto/gen/hongbao/Query.ts';
@@ -21,6 +20,7 @@ import type { Driver } from './driver.ts';
 import { Engine } from './engine.ts';
 import type { LeaderArgs } from './leader.ts';
 import { readLists } from './lists.ts';
+import type { News } from './publisher.ts';
 import { Publisher } from './publisher.ts';
 import type { Answer } from './reads.ts';
 import { needId, needUser, readMemory, refused } from './reads.ts';
@@ -41,6 +41,7 @@ export type SetServer = {
 };
 
 const HEARTBEAT_MS = 1_000;
+const NOTHING: News = { events: [], wallets: [] };
 
 /** Serves one Set over gRPC: batched commands, queries on a stream of their own, numbered events. */
 export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
@@ -178,21 +179,23 @@ function serveEvents(
   const groups = new Set<Id>();
   const users = new Set<UserId>();
   let number = 1;
-  const send = (events: readonly Event[]): void => {
+  const send = ({ events, wallets }: News): void => {
     const batch = {
       topologyVersion: args.topologyVersion(),
       setId: args.setId,
       epoch: engine.driver?.epoch ?? 0,
       firstNumber: number,
       events: [...events],
+      wallets: Buffer.from(encodeWalletEvents(wallets).buffer),
+      walletCount: wallets.length,
     };
-    number += events.length;
+    number += events.length + wallets.length;
     // A node that does not read is cut off: it comes back, sees the gap, and asks (rulings 17).
     if (stream.open && !stream.send(batch)) stream.abort('events are not being read');
   };
   const subscriber = { groups, users, send };
   publisher.add(subscriber);
-  const heartbeat = args.clock.every(HEARTBEAT_MS, () => send([]));
+  const heartbeat = args.clock.every(HEARTBEAT_MS, () => send(NOTHING));
   return {
     message: (interest) => {
       for (const id of interest.addGroups) groups.add(needId(id));
@@ -200,7 +203,7 @@ function serveEvents(
       for (const user of interest.addUsers) users.add(needUser(user));
       for (const user of interest.removeUsers) users.delete(needUser(user));
       // The echo tells the node from which number on its interest counts.
-      send([]);
+      send(NOTHING);
     },
     closed: () => {
       heartbeat.cancel();

@@ -47,7 +47,6 @@ import type { QueryReply as _hongbao_QueryReply, QueryReply__Output as _hongbao_
 import type { QueryReplyBatch as _hongbao_QueryReplyBatch, QueryReplyBatch__Output as _hongbao_QueryReplyBatch__Output } from './hongbao/QueryReplyBatch.ts';
 import type { SetNodeClient as _hongbao_SetNodeClient, SetNodeDefinition as _hongbao_SetNodeDefinition } from './hongbao/SetNode.ts';
 import type { WalletAnswer as _hongbao_WalletAnswer, WalletAnswer__Output as _hongbao_WalletAnswer__Output } from './hongbao/WalletAnswer.ts';
-import type { WalletEvent as _hongbao_WalletEvent, WalletEvent__Output as _hongbao_WalletEvent__Output } from './hongbao/WalletEvent.ts';
 import type { WalletQuery as _hongbao_WalletQuery, WalletQuery__Output as _hongbao_WalletQuery__Output } from './hongbao/WalletQuery.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -102,7 +101,6 @@ export interface ProtoGrpcType {
     QueryReplyBatch: MessageTypeDefinition<_hongbao_QueryReplyBatch, _hongbao_QueryReplyBatch__Output>
     SetNode: SubtypeConstructor<typeof grpc.Client, _hongbao_SetNodeClient> & { service: _hongbao_SetNodeDefinition }
     WalletAnswer: MessageTypeDefinition<_hongbao_WalletAnswer, _hongbao_WalletAnswer__Output>
-    WalletEvent: MessageTypeDefinition<_hongbao_WalletEvent, _hongbao_WalletEvent__Output>
     WalletQuery: MessageTypeDefinition<_hongbao_WalletQuery, _hongbao_WalletQuery__Output>
   }
 }

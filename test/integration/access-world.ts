@@ -1,3 +1,5 @@
+import type { WalletEvent, WalletReason } from '../../lib/core/batch.ts';
+import { encodeWalletEvents } from '../../lib/core/batch.ts';
 import type { Command } from '../../lib/core/command.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import { packId, setOfId } from '../../lib/core/ids.ts';
@@ -131,17 +133,27 @@ export class World implements Router {
   }
 
   emit(set: SetId, ...events: Partial<Event__Output>[]): void {
-    if (this.eventsLost) return;
     const full = events.map((event) => ({ lsn: String(this.#lsn), ...event }));
     const wanted = full.filter((event) => this.#wants(event));
-    if (wanted.length === 0) return;
-    const batch = { topologyVersion: '1', setId: set, epoch: String(EPOCH), firstNumber: '1' };
-    for (const listener of this.#listeners) listener.events({ ...batch, events: wanted });
+    if (wanted.length > 0) this.#tell(set, { events: wanted, wallets: [] });
   }
 
-  #wants({ message, wallet, group }: Partial<Event__Output>): boolean {
+  #tell(set: SetId, news: { events: Event__Output[]; wallets: WalletEvent[] }): void {
+    if (this.eventsLost) return;
+    const batch = {
+      topologyVersion: '1',
+      setId: set,
+      epoch: String(EPOCH),
+      firstNumber: '1',
+      events: news.events,
+      wallets: Buffer.from(encodeWalletEvents(news.wallets)),
+      walletCount: news.wallets.length,
+    };
+    for (const listener of this.#listeners) listener.events(batch);
+  }
+
+  #wants({ message, group }: Partial<Event__Output>): boolean {
     if (message) return this.watched.has(`g${message.groupId}`);
-    if (wallet) return this.watched.has(`u${wallet.user}`);
     return !group || this.watched.has(`g${group.groupId}`);
   }
 
@@ -203,13 +215,13 @@ export class World implements Router {
     return { status: 'ok', type: 'wallet.open', balanceCents, welcomed };
   }
 
-  pay(user: string, args: { amountCents: number; reason: string; packetId?: Id }): void {
+  pay(user: string, args: { amountCents: number; reason: WalletReason; packetId?: Id }): void {
     const { amountCents, reason, packetId } = args;
-    const balance = (this.wallets.get(user) ?? 0) + amountCents;
-    this.wallets.set(user, balance);
-    const money = { balanceCents: String(balance), amountCents: String(amountCents) };
-    const wallet = { user, ...money, reason, packetId: String(packetId ?? 0), at: String(AT) };
-    this.emit(this.homeOf(user as UserId), { wallet });
+    const balanceCents = (this.wallets.get(user) ?? 0) + amountCents;
+    this.wallets.set(user, balanceCents);
+    if (!this.watched.has(`u${user}`)) return;
+    const wallet = { user, balanceCents, amountCents, reason, packetId: packetId ?? 0n, at: AT };
+    this.#tell(this.homeOf(user as UserId), { events: [], wallets: [wallet] });
   }
 
   #found(groupId: Id, args: { owner: UserId; name: string }): void {

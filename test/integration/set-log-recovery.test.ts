@@ -277,7 +277,7 @@ test('a seed is nowhere in journal, tables, snapshot, events and log before its 
   w.publisher.add({
     groups: new Set(),
     users: new Set(),
-    send: (list) => void events.push(...list),
+    send: (news) => void events.push(...news.events, ...news.wallets),
   });
   await w.fund('ann', 1_000);
   const groupId = await w.foundGroup('ann');

@@ -4,10 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../lib/adapter/node-crypto.ts';
 import { readPosting, writePosting } from '../../lib/core/account.ts';
 import {
+  WALLET_REASONS,
   decodeCommands,
   decodeReplies,
+  decodeWalletEvents,
   encodeCommands,
   encodeReplies,
+  encodeWalletEvents,
 } from '../../lib/core/batch.ts';
 import { DecodeError, Reader, Writer, equalBytes } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
@@ -103,6 +106,21 @@ const CODECS = [
     values: fc.array(fc.record({ tag, lsn: fc.maxSafeNat(), outcome: blob })),
     encode: encodeReplies,
     decode: decodeReplies,
+  },
+  {
+    name: 'wallet events of a stream',
+    values: fc.array(
+      fc.record({
+        user: fc.string({ unit: 'grapheme' }),
+        balanceCents: fc.maxSafeNat(),
+        amountCents: fc.maxSafeInteger(),
+        reason: fc.constantFrom(...WALLET_REASONS),
+        packetId: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
+        at: fc.maxSafeNat(),
+      }),
+    ),
+    encode: encodeWalletEvents,
+    decode: decodeWalletEvents,
   },
   {
     name: 'entry',

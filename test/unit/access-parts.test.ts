@@ -199,6 +199,27 @@ describe('Session', () => {
     expect(log).toEqual(['a+b']);
   });
 
+  test('what is told leaves before the next reply, in the order of saying, or after a moment', () => {
+    const { clock, log, session } = open();
+    session.tell('news');
+    clock.advance(0);
+    expect(log).toEqual([]);
+    session.send('reply');
+    session.tell('more');
+    clock.advance(0);
+    expect(log).toEqual(['news+reply+more']);
+    session.tell('alone');
+    clock.advance(50);
+    expect(log).toEqual(['news+reply+more', 'alone']);
+  });
+
+  test('much news does not wait to become more', () => {
+    const { clock, log, session } = open();
+    for (let count = 0; count < 64; count++) session.tell('x');
+    clock.advance(0);
+    expect(log).toEqual([Array.from({ length: 64 }, () => 'x').join('+')]);
+  });
+
   test('closing writes what waits, then nothing ever again', () => {
     const { clock, log, session } = open();
     session.send('last');

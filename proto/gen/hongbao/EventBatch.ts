@@ -9,6 +9,8 @@ export interface EventBatch {
   'epoch'?: (number | string | Long);
   'firstNumber'?: (number | string | Long);
   'events'?: (_hongbao_Event)[];
+  'wallets'?: (Buffer | Uint8Array | string);
+  'walletCount'?: (number);
 }
 
 export interface EventBatch__Output {
@@ -17,4 +19,6 @@ export interface EventBatch__Output {
   'epoch': (string);
   'firstNumber': (string);
   'events': (_hongbao_Event__Output)[];
+  'wallets': (Buffer);
+  'walletCount': (number);
 }
