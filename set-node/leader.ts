@@ -81,6 +81,7 @@ export async function lead(
 /** Recovers from the replica with the highest commit point; a corrupt one is passed over while there are others. */
 async function recoverBest(args: LeaderArgs): Promise<Recovered> {
   let corrupt: CorruptEntry | null = null;
+  let silent = 0;
   const candidates: { store: (typeof args.replicas)[number]; commitLsn: Lsn }[] = [];
   for (const store of args.replicas) {
     try {
@@ -88,11 +89,15 @@ async function recoverBest(args: LeaderArgs): Promise<Recovered> {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       const reason = damageOf(error);
-      if (reason !== null) corrupt = new CorruptEntry({ setId: args.setId, lsn: 0, reason });
+      if (reason === null) silent += 1;
+      else corrupt = new CorruptEntry({ setId: args.setId, lsn: 0, reason });
     }
   }
   if (candidates.length < args.quorum) {
-    throw corrupt ?? new TakeoverFailed('fewer than a quorum of replicas answer');
+    throw (
+      (silent === 0 ? corrupt : null) ??
+      new TakeoverFailed('fewer than a quorum of replicas answer')
+    );
   }
   candidates.sort((a, b) => b.commitLsn - a.commitLsn);
   for (const { store, commitLsn } of candidates) {
@@ -101,8 +106,9 @@ async function recoverBest(args: LeaderArgs): Promise<Recovered> {
     } catch (error) {
       const reason = damageOf(error);
       if (reason === null) {
-        if (error instanceof StoreError) continue;
-        throw error;
+        if (!(error instanceof StoreError)) throw error;
+        silent += 1;
+        continue;
       }
       args.log.error('journal_corrupt', { set: args.setId, reason });
       corrupt =
@@ -111,7 +117,7 @@ async function recoverBest(args: LeaderArgs): Promise<Recovered> {
           : new CorruptEntry({ setId: args.setId, lsn: 0, reason });
     }
   }
-  throw corrupt ?? new TakeoverFailed('no replica answers');
+  throw (silent === 0 ? corrupt : null) ?? new TakeoverFailed('no replica answers');
 }
 
 /** Why a copy is not to be read: an entry that is not what was sealed, or a file that is none. */

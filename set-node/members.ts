@@ -109,7 +109,8 @@ export class Members {
     if (others.length !== replicas.length - 1) return false;
     if (kind === 'absent' && others.some(([other]) => !this.#proved.has(other))) return false;
     this.#readmits += 1;
-    assert(this.#readmits < READMITS_PER_EPOCH, 'incarnations of one epoch are counted');
+    // Incarnations of one epoch are counted; the next leader has new ones.
+    if (this.#readmits >= READMITS_PER_EPOCH) return false;
     const incarnation = this.#epoch * READMITS_PER_EPOCH + this.#readmits;
     for (const [other, fence] of others) {
       const done = await this.#store(other).recordIncarnation({ fence, replica, incarnation });
@@ -125,7 +126,14 @@ export class Members {
     })) {
       if (missing.length === 0 && !differs) continue;
       const done = await store.restore({ ...identity, after, entries: missing });
-      if (done !== 'done') return false;
+      if (done === 'has_vote') {
+        // Alive, and a newer incarnation of it is recorded: what P4 may write, and it does not count.
+        const { fence } = candidate;
+        if (differs && (await store.truncate({ fence, after })) !== 'done') return false;
+        if (missing.length === 0) continue;
+        const reply = await store.append({ fence, entries: missing });
+        if (reply.kind !== 'acked') return false;
+      } else if (done !== 'done') return false;
     }
     const admitted = await store.admit({
       ...identity,

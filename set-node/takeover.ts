@@ -87,7 +87,8 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
     );
   }
   // Journals are read only now, when every fence that counts is set: the second pass of a full house.
-  const voices = await readVoices(args, fullHouse ? promised : proved);
+  const silent = new Set<number>();
+  const voices = await readVoices({ ...args, epoch, silent }, fullHouse ? promised : proved);
   if (voices.length < (fullHouse ? replicas.length : quorum)) {
     throw new TakeoverFailed(`epoch ${epoch}: too few replicas with a readable journal`);
   }
@@ -95,14 +96,18 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
   await assertPrefixes(args, { voices, winner });
   const fenceOf = (incarnation: number): Fence => ({ epoch, owner, incarnation });
   const readable = new Set(voices.map(({ replica }) => replica));
-  const candidates = promised.map(({ replica, reply }): Candidate => {
+  const candidates = promised.flatMap(({ replica, reply }): Candidate[] => {
+    // It keeps its vote, and heal() asks again: a new incarnation would lock it out (RS8 has_vote).
+    if (silent.has(replica)) return [];
     const votes = mayVote({ replica, reply }) && readable.has(replica);
-    return {
-      replica,
-      kind: votes ? 'voter' : 'doubtful',
-      fence: fenceOf(reply.incarnation),
-      sharedLsn: readable.has(replica) ? reply.commitLsn : lsn(0),
-    };
+    return [
+      {
+        replica,
+        kind: votes ? 'voter' : 'doubtful',
+        fence: fenceOf(reply.incarnation),
+        sharedLsn: readable.has(replica) ? reply.commitLsn : lsn(0),
+      },
+    ];
   });
   replies.forEach((reply, replica) => {
     if (reply?.kind !== 'no_row') return;
@@ -137,7 +142,10 @@ async function quiet<T>(args: TakeoverArgs, call: Promise<T>): Promise<T | null>
   }
 }
 
-async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promise<Voice[]> {
+async function readVoices(
+  args: TakeoverArgs & { epoch: Epoch; silent: Set<number> },
+  promised: readonly Reply[],
+): Promise<Voice[]> {
   const voices: Voice[] = [];
   let corrupt: CorruptEntry | null = null;
   for (const one of promised) {
@@ -146,7 +154,8 @@ async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promi
     } catch (error) {
       // P3: a bad row means no vote, never "short log".
       if (error instanceof CorruptEntry) corrupt = error;
-      else if (!(error instanceof StoreError)) throw error;
+      else if (error instanceof StoreError) args.silent.add(one.replica);
+      else throw error;
       const { setId } = args;
       args.log.error('replica_without_vote', {
         set: setId,
@@ -155,7 +164,9 @@ async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promi
       });
     }
   }
-  if (voices.length === 0 && corrupt !== null) throw corrupt;
+  // Final only when every copy was read: one that did not answer may be the good one.
+  const everybody = promised.length === args.replicas.length && args.silent.size === 0;
+  if (everybody && voices.length === 0 && corrupt !== null) throw corrupt;
   return voices;
 }
 
@@ -163,7 +174,10 @@ async function readVoices(args: TakeoverArgs, promised: readonly Reply[]): Promi
  * Reads from the lower of our applied LSN and its commit point, that entry included: below it the
  * journal is everybody's. Above its commit point it may differ from ours, which is no corruption.
  */
-async function readVoice(args: TakeoverArgs, { replica, reply }: Reply): Promise<Voice> {
+async function readVoice(
+  args: TakeoverArgs & { epoch: Epoch },
+  { replica, reply }: Reply,
+): Promise<Voice> {
   const store = args.replicas[replica];
   assert(store !== undefined, 'a reply has its replica');
   const { applied } = args;
@@ -175,6 +189,7 @@ async function readVoice(args: TakeoverArgs, { replica, reply }: Reply): Promise
   const tail: Entry[] = [];
   const prev = after === 0 ? ZERO_SUM : null;
   for await (const entry of readVerified({ ...args, store, after, prev })) {
+    if (entry.epoch > args.epoch) throw new TakeoverFailed('somebody else took over');
     head = entry;
     if (entry.lsn === applied.lsn) atApplied = entry.sum;
     if (entry.lsn === reply.commitLsn) atCommit = entry.sum;

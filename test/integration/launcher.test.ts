@@ -140,7 +140,8 @@ describe('a bare checkout', () => {
     return text.split('\n').filter((line) => line !== '');
   }
 
-  const main = (): string => `--disable-warning=ExperimentalWarning|${checkout}/ops/main.ts|`;
+  const main = (): string =>
+    `--disable-warning=ExperimentalWarning|--max-semi-space-size=64|${checkout}/ops/main.ts|`;
 
   test('fetches Node, then the packages, once; standard output is left to the verb', async () => {
     const first = await run({}, ['verb', 'two words', '']);

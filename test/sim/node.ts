@@ -1,0 +1,252 @@
+import type { SeededRandom } from '../../lib/adapter/seeded-random.ts';
+import type { Clock, Timer } from '../../lib/port/clock.ts';
+import { sleep } from '../../lib/port/clock.ts';
+import type { ReplicaStore } from '../../lib/port/replica-store.ts';
+import { StoreError } from '../../lib/port/replica-store.ts';
+import type { Engine } from '../../set-node/engine.ts';
+import type { Site } from './site.ts';
+import type { Trace } from './trace.ts';
+
+/** How bad the lines are, in thousandths of calls. Drawn once a walk, so that walks differ. */
+export type Weather = {
+  readonly lostRequest: number;
+  readonly lostAnswer: number;
+  /** Writes that are answered `unknown` and land later. */
+  readonly late: number;
+  readonly slow: number;
+  /** Late writes include those that take entries away. */
+  readonly disorderly: boolean;
+};
+
+const WRITES = new Set(['append', 'truncate', 'restore', 'admit', 'recordIncarnation', 'takeOver']);
+/** What one connection would keep in order, and two could not: only in `disorderly` weather. */
+const ORDERED = new Set(['truncate', 'restore']);
+const TIMEOUT_MS = 30;
+
+/** Time of one process: stands still while it is paused, ends when it is dead. */
+class NodeClock implements Clock {
+  readonly #base: Clock;
+  readonly #node: SimNode;
+
+  constructor(base: Clock, node: SimNode) {
+    this.#base = base;
+    this.#node = node;
+  }
+
+  now(): ReturnType<Clock['now']> {
+    return this.#base.now();
+  }
+
+  monotonicMs(): number {
+    return this.#base.monotonicMs();
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    let cancelled = false;
+    const timer = this.#base.after(delayMs, () => this.#node.hold(() => cancelled || run()));
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+
+  every(periodMs: number, run: () => void): Timer {
+    let cancelled = false;
+    let held = false;
+    const timer = this.#base.every(periodMs, () => {
+      if (this.#node.dead) return timer.cancel();
+      if (held) return;
+      held = true;
+      this.#node.hold(() => {
+        held = false;
+        return cancelled || run();
+      });
+    });
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+
+  soon(run: () => void): void {
+    this.#base.soon(() => this.#node.hold(run));
+  }
+}
+
+/** One process of a set-node: it can be paused like by a debugger, and killed like by kill -9. */
+export class SimNode {
+  readonly name: string;
+  readonly slot: number;
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly #args: { clock: Clock; chance: SeededRandom; weather: () => Weather; trace: Trace };
+  /** Replicas whose line to this process is cut, until when. */
+  readonly #cutUntilMs = [0, 0, 0];
+  dead = false;
+  #paused = false;
+  #held: (() => void)[] = [];
+
+  constructor(args: {
+    name: string;
+    slot: number;
+    clock: Clock;
+    chance: SeededRandom;
+    weather: () => Weather;
+    trace: Trace;
+    sites: readonly Site[];
+    makeEngine: (clock: Clock, replicas: readonly ReplicaStore[]) => Engine;
+  }) {
+    this.name = args.name;
+    this.slot = args.slot;
+    this.#args = args;
+    this.clock = new NodeClock(args.clock, this);
+    this.engine = args.makeEngine(
+      this.clock,
+      args.sites.map((site) => this.#line(site)),
+    );
+  }
+
+  get leads(): boolean {
+    return !this.dead && !this.#paused && this.engine.driver !== null;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const run of held) run();
+  }
+
+  kill(): void {
+    this.dead = true;
+    this.#held = [];
+  }
+
+  cut(replica: number, ms: number): void {
+    const until = this.#args.clock.monotonicMs() + ms;
+    this.#cutUntilMs[replica] = Math.max(until, this.#cutUntilMs[replica] ?? 0);
+  }
+
+  /** Runs when the process runs: now, at its wake, or never. */
+  hold(run: () => void): void {
+    if (this.dead) return;
+    if (this.#paused) this.#held.push(run);
+    else run();
+  }
+
+  #line(site: Site): ReplicaStore {
+    return new Proxy(site.store, {
+      get: (target, name) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== 'function') return method;
+        return (...args: unknown[]) => this.#over(site, String(name), args);
+      },
+    });
+  }
+
+  /** What the process hears of a call: only while it runs, and only once. */
+  #over(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#travel(site, name, args).then(
+        (reply) => this.hold(() => resolve(reply)),
+        (error: unknown) =>
+          this.hold(() => reject(error instanceof Error ? error : new Error(String(error)))),
+      );
+    });
+  }
+
+  async #travel(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
+    const { clock, chance, trace } = this.#args;
+    const { lostRequest, lostAnswer, late, slow, disorderly } = this.#args.weather();
+    const fate = chance.below(1_000);
+    const thereMs = this.#delay(slow);
+    const backMs = this.#delay(slow);
+    const laterMs = chance.below(1_500);
+    await sleep(clock, thereMs);
+    if (this.#isCut(site.replica) || fate < lostRequest) {
+      await sleep(clock, TIMEOUT_MS);
+      throw new StoreError('unavailable', `${name}: replica ${site.replica} does not answer`);
+    }
+    const unknown = new StoreError('unknown', `${name}: no answer of replica ${site.replica}`);
+    const mayBeLate = WRITES.has(name) && (disorderly || !ORDERED.has(name));
+    if (mayBeLate && fate < lostRequest + late) {
+      trace.note(`${this.name} ${name} to ${site.replica} will land in ${laterMs} ms`);
+      clock.after(laterMs, () => void this.#land(site, name, args).catch(() => undefined));
+      await sleep(clock, TIMEOUT_MS);
+      throw unknown;
+    }
+    const reply = await this.#land(site, name, args);
+    await sleep(clock, backMs);
+    if (this.#isCut(site.replica) || fate < lostRequest + late + lostAnswer) throw unknown;
+    return reply;
+  }
+
+  async #land(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
+    const { trace } = this.#args;
+    try {
+      const reply = await site.run(name, args);
+      if (WRITES.has(name))
+        trace.note(`${this.name} ${name}@${site.replica} ${brief(name, args)} → ${told(reply)}`);
+      return reply;
+    } catch (error) {
+      trace.note(`${this.name} ${name}@${site.replica} ${brief(name, args)} ✗ ${String(error)}`);
+      throw error;
+    }
+  }
+
+  #delay(slow: number): number {
+    const { chance } = this.#args;
+    return chance.below(1_000) < slow ? chance.below(400) : chance.below(4);
+  }
+
+  #isCut(replica: number): boolean {
+    return (this.#cutUntilMs[replica] ?? 0) > this.#args.clock.monotonicMs();
+  }
+}
+
+function brief(name: string, args: readonly unknown[]): string {
+  const first = args[0];
+  if (typeof first !== 'object' || first === null) return '';
+  const call = first as Partial<{
+    fence: { epoch: number; incarnation: number };
+    epoch: number;
+    entries: readonly { lsn: number; epoch: number }[];
+    after: number;
+    replica: number;
+    incarnation: number;
+  }>;
+  const { fence: held, epoch, entries: list, after, replica, incarnation } = call;
+  return [
+    held === undefined ? `e${epoch}` : `e${held.epoch} i${held.incarnation}`,
+    after === undefined ? '' : `after ${after}`,
+    list === undefined ? '' : `LSN ${list.map((e) => `${e.lsn}(e${e.epoch})`).join(' ')}`,
+    name === 'recordIncarnation' ? `of ${replica}` : '',
+    incarnation === undefined ? '' : `i${incarnation}`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function told(reply: unknown): string {
+  if (typeof reply !== 'object' || reply === null) return String(reply);
+  const { kind, proved, incarnation, incarnations, commitLsn, head } = reply as Record<
+    string,
+    unknown
+  >;
+  const at = head as { lsn: number; epoch: number } | undefined;
+  const tail = at === undefined ? '' : ` head ${at.lsn}(e${at.epoch})`;
+  if (kind !== 'promised') return `${String(kind)}${tail}`;
+  return `promised ${proved === true ? 'proved' : 'doubtful'} i${String(incarnation)} knows ${String(incarnations)} commit ${String(commitLsn)}${tail}`;
+}

@@ -1,0 +1,167 @@
+import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
+import type { MemoryDisk } from '../../lib/adapter/memory-disk.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
+import type { SetId } from '../../lib/core/units.ts';
+import { lsn } from '../../lib/core/units.ts';
+import type { AppendReply, Fence, ReplicaStore, Schema } from '../../lib/port/replica-store.ts';
+import type { History } from './history.ts';
+import { holdChain } from './history.ts';
+import type { Trace } from './trace.ts';
+import { hold } from './trace.ts';
+
+const ALL_BYTES = 2 ** 40;
+type Copy = { readonly disk: MemoryDisk; readonly journal: readonly Entry[] };
+
+/** A replica's server: its disk, and an observer's own picture of the journal on it. */
+export class Site {
+  readonly replica: number;
+  readonly disk: MemoryReplica;
+  /** What nodes talk to: the disk, or a mutant around it. */
+  readonly store: ReplicaStore;
+  readonly #history: History;
+  readonly #trace: Trace;
+  #journal: Entry[] = [];
+  #fence = { incarnation: 0, epoch: 0 };
+  #copies: Copy[] = [];
+  /** Wiped or set back, and not re-admitted since. */
+  damage: 'none' | 'old' | 'wiped' = 'none';
+
+  constructor(args: {
+    replica: number;
+    setId: SetId;
+    schema: Schema;
+    history: History;
+    trace: Trace;
+    mutate: (disk: MemoryReplica, replica: number) => ReplicaStore;
+  }) {
+    this.replica = args.replica;
+    this.disk = new MemoryReplica(args.setId, args.schema);
+    this.store = args.mutate(this.disk, args.replica);
+    this.#history = args.history;
+    this.#trace = args.trace;
+  }
+
+  get journal(): readonly Entry[] {
+    return this.#journal;
+  }
+
+  /** Runs one call of a node; looks at what it did before anybody hears of it. */
+  async run(name: string, args: readonly unknown[]): Promise<unknown> {
+    if (name === 'setCommit') this.#history.announce(Number(args[0]), 'a commit point');
+    const method: unknown = Reflect.get(this.store, name);
+    if (typeof method !== 'function') throw new Error(`a store has no ${name}`);
+    try {
+      return await this.#observed(name, args, (await method.apply(this.store, args)) as unknown);
+    } finally {
+      if (name === 'restore') await this.#look(0);
+    }
+  }
+
+  async #observed(name: string, args: readonly unknown[], reply: unknown): Promise<unknown> {
+    if (name === 'append') {
+      const { fence, entries } = args[0] as { fence: Fence; entries: readonly Entry[] };
+      await this.#look((entries[0]?.lsn ?? 1) - 1);
+      if ((reply as AppendReply).kind === 'acked') this.#appended(fence, entries);
+    } else if (name === 'truncate') {
+      await this.#look(0);
+    } else if (name === 'takeOver' || name === 'admit') {
+      await this.#lookFence();
+    }
+    return reply;
+  }
+
+  #appended(fence: Fence, entries: readonly Entry[]): void {
+    const { replica } = this;
+    this.#trace.guard(() =>
+      hold(
+        fence.epoch >= this.#fence.epoch,
+        `I6 replica ${replica}: epoch ${fence.epoch} wrote below the fence ${this.#fence.epoch}`,
+      ),
+    );
+    for (const entry of entries) {
+      this.#history.see(entry);
+      const there = this.#journal[entry.lsn - 1];
+      const stored = there !== undefined && Buffer.compare(there.sum, entry.sum) === 0;
+      if (stored && entry.epoch === fence.epoch)
+        this.#history.acknowledge({ replica, entry, journal: this.#journal });
+    }
+  }
+
+  async #look(after: number): Promise<void> {
+    const rows: Entry[] = [];
+    for (;;) {
+      const more = await this.disk.read({ after: lsn(after + rows.length), limitBytes: ALL_BYTES });
+      if (more.length === 0) break;
+      rows.push(...more);
+    }
+    const gone = this.#journal.slice(after).filter((entry) => {
+      const now = rows[entry.lsn - 1 - after];
+      return now === undefined || Buffer.compare(now.sum, entry.sum) !== 0;
+    });
+    this.#journal = [...this.#journal.slice(0, after), ...rows];
+    this.#trace.guard(() => {
+      for (const entry of gone) {
+        const rule = `I7 replica ${this.replica}: committed LSN ${entry.lsn} was cut off`;
+        hold(!this.#history.isCommitted(entry), rule);
+      }
+      holdChain(this.#journal, { from: after, name: `replica ${this.replica}` });
+    });
+    for (const entry of rows) this.#history.see(entry);
+  }
+
+  async #lookFence(): Promise<void> {
+    const row = await this.disk.fenceRow();
+    if (row === null) return;
+    const before = this.#fence;
+    this.#fence = { incarnation: row.incarnation, epoch: row.fenceEpoch };
+    this.#trace.guard(() =>
+      hold(
+        before.incarnation !== row.incarnation || before.epoch <= row.fenceEpoch,
+        `I6 replica ${this.replica}: the fence falls`,
+      ),
+    );
+    if (row.proved) this.damage = 'none';
+  }
+
+  // ---- what may happen to a server
+
+  restart(): void {
+    this.disk.restart();
+  }
+
+  keepCopy(): void {
+    // The copy of a lost disk would be another lost disk.
+    if (this.damage !== 'none') return;
+    this.#copies = [
+      ...this.#copies.slice(-2),
+      { disk: this.disk.diskCopy(), journal: this.#journal },
+    ];
+  }
+
+  /** An old copy comes back; false when none was kept. */
+  restoreCopy(pick: (count: number) => number): boolean {
+    const copy = this.#copies[this.#copies.length === 0 ? 0 : pick(this.#copies.length)];
+    if (copy === undefined) return false;
+    this.disk.restoreDisk(copy.disk);
+    this.#journal = [...copy.journal];
+    this.#fence = { incarnation: 0, epoch: 0 };
+    this.damage = 'old';
+    return true;
+  }
+
+  wipe(): void {
+    this.disk.wipe();
+    this.#journal = [];
+    this.#fence = { incarnation: 0, epoch: 0 };
+    this.damage = 'wiped';
+  }
+}
+
+/** P0, P3b from outside: has this server a vote as far as all disks together know? */
+export async function votes(site: Site, sites: readonly Site[]): Promise<boolean> {
+  const row = await site.disk.fenceRow();
+  const newest = Math.max(
+    ...sites.map(({ disk }) => disk.diskCopy().take().state?.incarnations[site.replica] ?? 0),
+  );
+  return row !== null && row.proved && row.incarnation >= newest;
+}
