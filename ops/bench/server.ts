@@ -23,7 +23,7 @@ export class BenchServer {
     const dataDir = await mkdtemp(join(tmpdir(), 'hb-bench-'));
     const program = new URL('./server-process.ts', import.meta.url);
     const child = fork(program, [JSON.stringify({ ...job, dataDir })], {
-      execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=64'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
     });
     const { port } = await next(child);
     if (port === undefined) throw new Error('the server did not start');

@@ -141,7 +141,7 @@ describe('a bare checkout', () => {
   }
 
   const main = (): string =>
-    `--disable-warning=ExperimentalWarning|--max-semi-space-size=64|${checkout}/ops/main.ts|`;
+    `--disable-warning=ExperimentalWarning|${checkout}/ops/main.ts|`;
 
   test('fetches Node, then the packages, once; standard output is left to the verb', async () => {
     const first = await run({}, ['verb', 'two words', '']);
