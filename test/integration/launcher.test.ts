@@ -140,8 +140,7 @@ describe('a bare checkout', () => {
     return text.split('\n').filter((line) => line !== '');
   }
 
-  const main = (): string =>
-    `--disable-warning=ExperimentalWarning|${checkout}/ops/main.ts|`;
+  const main = (): string => `--disable-warning=ExperimentalWarning|${checkout}/ops/main.ts|`;
 
   test('fetches Node, then the packages, once; standard output is left to the verb', async () => {
     const first = await run({}, ['verb', 'two words', '']);
