@@ -21,9 +21,9 @@ export interface Socket {
 
 /**
  * A write costs more than all that is in it, on both ends: three quarters of the frames of an open
- * are news of what others did, and people do not see 50 ms.
+ * are news of what others did, and people do not see 20 ms, and a claim shows as settled well within 50.
  */
-const TELL_WAIT_MS = 50;
+const TELL_WAIT_MS = 20;
 const TELL_FRAMES_MAX = 64;
 
 export function groupTopic(groupId: string): string {

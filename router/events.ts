@@ -144,7 +144,7 @@ export class EventLine {
     this.#stream = null;
     if (this.#up) {
       this.#owesGap = true;
-      log.warn('events_lost', { set: this.#set, reason });
+      if (!this.#closed) log.warn('events_lost', { set: this.#set, reason });
     }
     this.#up = false;
     if (!this.#closed) this.#timer = clock.after(this.#backoff.next(), () => this.#open());
