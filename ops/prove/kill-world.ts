@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { SystemRandom } from '../../lib/adapter/system-random.ts';
 import type { Random } from '../../lib/port/random.ts';
+import { Recorder } from '../rig/history.ts';
 import { EmbeddedProcess } from './embedded.ts';
 import { Findings } from './findings.ts';
 import { Member } from './member.ts';
-import { Recorder } from './recorder.ts';
+import type { Tags } from './member.ts';
 
 export type KillOptions = {
   readonly rounds: number;
@@ -64,7 +65,7 @@ export class KillWorld {
   readonly options: KillOptions;
   readonly dataDir: string;
   readonly random: Random;
-  readonly recorder = new Recorder();
+  readonly recorder = new Recorder<Tags>();
   readonly findings = new Findings();
   readonly members: readonly Member[];
   /** Every open of every round. */

@@ -1,17 +1,21 @@
 import { makeCommandId } from '../../lib/core/ids.ts';
 import type { Random } from '../../lib/port/random.ts';
+import type { Recorder } from '../rig/history.ts';
 import type { EmbeddedProcess } from './embedded.ts';
 import type { Answer } from './line.ts';
 import { Line } from './line.ts';
-import type { Phase, Recorder } from './recorder.ts';
 
 /** Of one question: far more than an embedded server that works ever needs. */
 const TRIES_MAX = 60;
 const WAIT_MS_MIN = 20;
 
-type Asked = {
-  readonly round: number;
-  readonly phase: Phase;
+/** Why an op was asked: to prepare, under fire, again because nobody answered, or to compare. */
+type Phase = 'prepare' | 'fire' | 'retry' | 'again' | 'check';
+
+/** What the history keeps of an operation besides. */
+export type Tags = { readonly round: number; readonly phase: Phase };
+
+type Asked = Tags & {
   readonly op: string;
   readonly input: unknown;
 };
@@ -19,11 +23,11 @@ type Asked = {
 /** A signed-in person whose every question is recorded. */
 export class Member {
   readonly userId: string;
-  readonly #recorder: Recorder;
+  readonly #recorder: Recorder<Tags>;
   readonly #random: Random;
   #line: Line | null = null;
 
-  constructor(args: { userId: string; recorder: Recorder; random: Random }) {
+  constructor(args: { userId: string; recorder: Recorder<Tags>; random: Random }) {
     this.userId = args.userId;
     this.#recorder = args.recorder;
     this.#random = args.random;
