@@ -1,0 +1,154 @@
+import { expect } from 'vitest';
+import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
+import { lsn } from '../../lib/core/units.ts';
+import type { Change, ReplicaStore, Scan } from '../../lib/port/replica-store.ts';
+import { makeMemoryWorld } from './memory-world.ts';
+import type { ServerWorld } from './mysql-server.rules.ts';
+import { FENCE_A, codeOf, makeChain, startVoter } from './replica-world.ts';
+import type { Rule } from './rule.ts';
+
+const PEOPLE = ['ann', 'ann ', 'Ann', '红包', '\u{1f9e7}', '', "o'neil \\ \u0000"];
+const GROUPS = [0n, (1n << 53n) + 1n, (1n << 63n) - 1n];
+const SEEDS = 8;
+const ENTRIES = 24;
+
+/** Few rows and many changes: what is folded into one statement must come out as one by one. */
+function randomChange(random: SeededRandom): Change {
+  const who = PEOPLE[random.below(PEOPLE.length)] ?? '';
+  const group = GROUPS[random.below(GROUPS.length)] ?? 0n;
+  const seq = random.below(3);
+  const amount = random.below(2 ** 31) - 2 ** 30;
+  const note = random.below(3) === 0 ? null : `${who}'s \\ note`;
+  // Rarely equal in the unique index; then both must refuse.
+  const token = random.below(3) === 0 ? null : random.bytes(2);
+  switch (random.below(7)) {
+    case 0:
+      return { kind: 'put', table: 'totals', row: [who, amount, seq, note] };
+    case 1:
+      return { kind: 'set', table: 'totals', key: [who], values: { note, times: seq } };
+    case 2:
+      return { kind: 'set', table: 'totals', key: [who], values: { amount } };
+    case 3:
+      return { kind: 'add', table: 'totals', key: [who], deltas: { amount } };
+    case 4:
+      return { kind: 'add', table: 'totals', key: [who], deltas: { times: 1, amount: -3 } };
+    case 5:
+      return { kind: 'set', table: 'items', key: [group, seq], values: { author: who, token } };
+    default:
+      return { kind: 'put', table: 'items', row: [group, seq, who, note, token, 1] };
+  }
+}
+
+const SCANS: readonly Scan[] = [
+  { table: 'totals', prefix: [], limit: 100 },
+  { table: 'totals', prefix: [], from: 'ann', to: 'ann ', reverse: true, limit: 100 },
+  { table: 'items', prefix: [], limit: 100 },
+  { table: 'items', prefix: [GROUPS[1] ?? 0n], from: 1, limit: 2 },
+  { table: 'items', index: 'by_author', prefix: [], reverse: true, limit: 100 },
+  { table: 'items', index: 'by_token', prefix: [], limit: 100 },
+  { table: 'items', index: 'by_token', prefix: [null], limit: 100 },
+];
+
+async function show(store: ReplicaStore, seed: number): Promise<unknown[]> {
+  const random = new SeededRandom(seed);
+  const lists = Array.from({ length: ENTRIES }, () =>
+    Array.from({ length: random.below(12) }, () => randomChange(random)),
+  );
+  await startVoter(store);
+  const entries = makeChain({ prev: null, count: ENTRIES, changes: (at) => lists[at - 1] ?? [] });
+  await store.append({ fence: FENCE_A, entries });
+  await store.setCommit(lsn(ENTRIES));
+  const seen: unknown[] = [];
+  for (const to of [5, ENTRIES]) {
+    const end = await store.project(lsn(to)).catch(codeOf);
+    // After a refusal the two may have come to different ends of a chunk.
+    if (end !== to) return [...seen, end];
+    for (const scan of SCANS) seen.push(await store.scan(scan));
+  }
+  return seen;
+}
+
+/** RS12 and RS13, once more for what only these statements could get wrong. */
+export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
+  {
+    id: 'RS13g',
+    says: 'memory and MySQL show the same rows for any changes, folded into large statements',
+    check: async ({ bench }) => {
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        const twin = await makeMemoryWorld();
+        await bench.empty();
+        const real = await bench.open({ projectIn: 'caller' });
+        const [a, b] = [await show(twin.store, seed), await show(real, seed)];
+        expect({ seed, seen: b }).toEqual({ seed, seen: a });
+        await Promise.all([twin.dispose(), real.close()]);
+      }
+    },
+  },
+  {
+    id: 'RS12i',
+    says: 'a flipped bit that still decodes never becomes a number',
+    check: async ({ bench, store }) => {
+      await startVoter(store);
+      const add: Change = { kind: 'add', table: 'totals', key: ['ann'], deltas: { amount: 4 } };
+      const entries = makeChain({ prev: null, count: 2, changes: () => [add] });
+      await store.append({ fence: FENCE_A, entries });
+      await store.setCommit(lsn(2));
+      // The amount is the last eight bytes, lowest first.
+      const flipped = 'INSERT(payload, LENGTH(payload) - 7, 1, CHAR(5 USING binary))';
+      expect(await bench.change(`UPDATE journal SET payload = ${flipped} WHERE lsn = 2`)).toBe(1);
+      await expect(store.project(lsn(2))).rejects.toMatchObject({ code: 'corrupt' });
+      await expect(store.project(lsn(2))).rejects.toThrow('Set 7, LSN 2');
+    },
+  },
+  {
+    id: 'RS12j',
+    says: 'thousands of rows of every kind of change go through in chunks',
+    check: async ({ store }) => {
+      await startVoter(store);
+      const body = 'x'.repeat(50_000);
+      const changes = (at: number): Change[] =>
+        Array.from({ length: 40 }, (_, index): Change[] => {
+          const who = `user ${(at * 40 + index) % 900}`;
+          return [
+            { kind: 'add', table: 'totals', key: [who], deltas: { amount: 1 } },
+            {
+              kind: 'set',
+              table: 'totals',
+              key: [who],
+              values: { note: index === 0 ? body : who },
+            },
+          ];
+        }).flat();
+      const entries = makeChain({ prev: null, count: 90, changes });
+      await store.append({ fence: FENCE_A, entries });
+      await store.setCommit(lsn(90));
+      expect(await store.project(lsn(90))).toBe(90);
+      const { rows } = await store.scan({ table: 'totals', prefix: [], limit: 1_000 });
+      expect(rows).toHaveLength(900);
+      expect(rows.every((row) => row[1] === 4 && row[2] === 0)).toBe(true);
+      // Of the last 900 pairs of changes, those that begin an entry.
+      expect(rows.filter((row) => row[3] === body)).toHaveLength(22);
+    },
+  },
+  {
+    id: 'RS25c',
+    says: 'an append is one statement on the wire, of one entry as of many',
+    check: async ({ bench, store }) => {
+      await startVoter(store);
+      const chain = makeChain({ prev: null, count: 40 });
+      const questions = async (): Promise<number> => {
+        const [row] = await bench.query("SHOW GLOBAL STATUS LIKE 'Questions'");
+        return Number(row?.['Value']);
+      };
+      await store.append({ fence: FENCE_A, entries: chain.slice(0, 1) });
+      await store.append({ fence: FENCE_A, entries: chain.slice(1, 11) });
+      const before = await questions();
+      for (let at = 11; at < 20; at++) {
+        await store.append({ fence: FENCE_A, entries: chain.slice(at, at + 1) });
+      }
+      await store.append({ fence: FENCE_A, entries: chain.slice(20, 30) });
+      // The look itself is one.
+      expect((await questions()) - before).toBe(9 + 1 + 1);
+    },
+  },
+];
