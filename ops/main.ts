@@ -18,6 +18,16 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verb/start.ts'),
   },
   {
+    name: 'cluster',
+    summary: 'run Sets as processes of their own on real MariaDB servers of this machine',
+    load: () => import('./verb/cluster.ts'),
+  },
+  {
+    name: 'set',
+    summary: 'show who leads a Set, or hand its leadership over on purpose',
+    load: () => import('./verb/set.ts'),
+  },
+  {
     name: 'test',
     summary: 'run the gate: types, lint, format, tidy and every test',
     load: () => import('./verb/test.ts'),

@@ -1,10 +1,10 @@
-/** A thread that takes one snapshot of one replica and ends: see set-node/snapshotter.ts. */
+/** A thread that takes one snapshot of one replica and ends: see set-node/log/snapshotter.ts. */
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { makeCrypto } from '../lib/adapter/node-crypto.ts';
 import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
 import { setId } from '../lib/core/units.ts';
-import { takeSnapshot } from '../set-node/snapshotter.ts';
+import { takeSnapshot } from '../set-node/log/snapshotter.ts';
 
 export type SnapshotJob = {
   readonly path: string;

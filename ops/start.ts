@@ -32,11 +32,11 @@ import { firstTopology, ownerOfSlot, slotBitmap } from '../router/topology.ts';
 import type { Topology } from '../router/topology.ts';
 import type { SnapshotJob } from './snapshot-worker.ts';
 import type { SetServer } from '../set-node/server.ts';
-import { startSetServer } from '../set-node/server.ts';
+import { bootstrapNew, startSetServer } from '../set-node/server.ts';
 
 /** Version of the payloads that these leaders write (rulings 8). */
 const RULES = 1;
-const PROJECTOR = new URL('../set-node/projection.ts', import.meta.url);
+const PROJECTOR = new URL('../set-node/read/projection.ts', import.meta.url);
 const READY_WITHIN_MS = 30_000;
 
 export type StartOptions = {
@@ -105,7 +105,10 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
   await Promise.all(servers.map((server) => within(server.engine.ready(), readyMs)));
 
   const addresses = new Map(
-    topology.sets.map(({ primary }, index) => [primary, servers[index]?.address ?? '']),
+    topology.sets.map(({ nodes }, index) => [
+      nodes[0]?.primary ?? '',
+      servers[index]?.address ?? '',
+    ]),
   );
   const router = createRouter({
     ...ports,
@@ -173,8 +176,7 @@ async function topologyOf({ dataDir, sets }: StartOptions): Promise<Topology> {
       state: 'active',
       weight: 1,
       region: 'local',
-      primary: `embedded-${index + 1}`,
-      backup: '',
+      nodes: [{ primary: `embedded-${index + 1}`, backup: '' }],
       replicas: [],
     })),
   });
@@ -213,7 +215,7 @@ async function startSet(args: {
     }));
     replicas.push(store);
   }
-  await bootstrapNew({ replicas, clusterId });
+  await bootstrapNew({ replicas, clusterId, clock: ports.clock });
   const quorum = options.replicas === 3 ? 2 : 1;
   const server = await startSetServer({
     ...ports,
@@ -241,28 +243,6 @@ async function startSet(args: {
   });
   await lifecycle.start(() => ({ name: `set-${id}`, stop: () => server.stop() }));
   return server;
-}
-
-/**
- * P0: rows are made once, for all replicas together, before anybody has led. Later a blank disk is a
- * lost disk, and comes back by re-admission.
- */
-async function bootstrapNew(args: {
-  replicas: readonly ReplicaStore[];
-  clusterId: Uint8Array;
-}): Promise<void> {
-  const { replicas, clusterId } = args;
-  const rows = await Promise.all(replicas.map((store) => store.fenceRow()));
-  const neverLed = rows.every((row) => row === null || row.fenceEpoch === 0);
-  for (const [replicaId, store] of replicas.entries()) {
-    if (rows[replicaId] === null && !neverLed) continue;
-    const made = await store.bootstrap({ clusterId, replicaId, replicas: replicas.length });
-    if (made === 'foreign_cluster') {
-      throw Object.assign(new Error(`replica ${replicaId} is of another cluster`), {
-        code: 'foreign_cluster',
-      });
-    }
-  }
 }
 
 function pathOf(of: { dataDir: string; id: SetId; replicaId: number }): string {

@@ -4,6 +4,7 @@ import type { Log } from '../lib/port/log.ts';
 import type { Random } from '../lib/port/random.ts';
 import type { BatchStream, StreamListener } from '../lib/runtime/stream.ts';
 import { Backoff } from './backoff.ts';
+import type { SetNodes, Standing } from './nodes.ts';
 
 export const CHANNEL_LIMITS = {
   /** One message: enough to share its cost, little enough not to stand before a grab. */
@@ -15,10 +16,17 @@ export const CHANNEL_LIMITS = {
   sweepMs: 50,
   /** Rulings 16b: a Set that is down refuses within a second, whatever the deadline. */
   failFastMs: 1_000,
-  /** Requests lie with a peer that has said nothing for this long: try another connection. */
+  /** Requests lie with a peer that has answered none for this long: try another connection. */
   silenceMs: 3_000,
-  /** An attempt that is not taken by then is given up for the next line. */
+  /** Where another node may take over, one that is quiet is left: signs of life come twice a second. */
+  silenceAmongNodesMs: 1_200,
+  /** An attempt without a first word by then is given up for the next line. */
   openMs: 2_000,
+  openAmongNodesMs: 1_000,
+  /** A leader that was replaced may still answer what lies with it, for so long. */
+  farewellMs: 300,
+  /** A sweep this late: we stood still, and what has come meanwhile was not read. */
+  awayMs: 500,
 } as const;
 
 /** Why a channel answers itself. Never done for certain, except `unknown`, which may have been. */
@@ -26,8 +34,12 @@ export type Failure = 'overloaded' | 'set_unavailable' | 'unknown';
 
 /** How one kind of request travels: `Out` and `In` are the stream's batches. */
 export type Wire<Request, Out, In, Reply extends { readonly tag: number }, Answer> = {
-  /** One attempt at the stream; `attempt` counts from 0 and alternates between lines. */
-  open(listener: StreamListener<In>, attempt: number): BatchStream<Out>;
+  /** One attempt at a stream to this node of the Set. */
+  open(listener: StreamListener<In>, slot: number): BatchStream<Out>;
+  /** What the node says of the leadership. Throws DecodeError. */
+  standing(batch: In): Standing;
+  /** A refusal that says that nothing was done: of a node that does not lead, another may do it. */
+  isRefusal(reply: Reply): boolean;
   pack(items: readonly Pending<Request, Answer>[]): Out;
   /** The replies of a batch. Throws DecodeError. */
   unpack(batch: In): readonly Reply[];
@@ -46,19 +58,22 @@ export type Pending<Request, Answer> = {
   written: boolean;
   /** Written on a stream that is gone: a refusal of the second copy says nothing of the first. */
   doubtful: boolean;
+  /** On the current stream, without an answer. */
+  lies: boolean;
   readonly resolve: (answer: Answer) => void;
 };
 
 export type ChannelPorts = { clock: Clock; random: Random; log: Log };
 
 /**
- * One stream of batched requests to one Set, kept up for ever. Requests of one turn of the event
- * loop share a message; after a reconnect all that have no answer go again, the same bytes under
- * the same tags, until their deadline.
+ * One stream of batched requests to the leader of one Set, kept up for ever. Requests of one turn of
+ * the event loop share a message; after a reconnect, or a refusal by a node that does not lead, they
+ * go again, the same bytes under the same tags, until their deadline.
  */
 export class Channel<Request, Out, In, Reply extends { readonly tag: number }, Answer> {
   readonly #name: string;
   readonly #ports: ChannelPorts;
+  readonly #nodes: SetNodes;
   readonly #wire: Wire<Request, Out, In, Reply, Answer>;
   /** By tag, in the order of asking. */
   readonly #pending = new Map<number, Pending<Request, Answer>>();
@@ -66,12 +81,25 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
   #queue: Pending<Request, Answer>[] = [];
   #nextTag = 1;
   #stream: BatchStream<Out> | null = null;
+  /** The node of the current stream, and whether it leads. */
+  #slot = 0;
   #up = false;
+  /** Its epoch while it leads. */
+  #epoch = 0;
+  /** Requests that lie with it. */
+  #lying = 0;
+  /** Since when it has not led, or not led any more. */
+  #parkedAt = 0;
+  /** A stream that was left on purpose is followed by the next at once. */
+  #leaving = false;
   #closed = false;
   #flushing = false;
-  #attempt = 0;
+  /** Since when there is no stream to a leader. */
   #downSince: number;
   #heardAt = 0;
+  /** The last message with an answer in it, or with nothing to answer. */
+  #answeredAt = 0;
+  #sweptAt = 0;
   readonly #backoff: Backoff;
   readonly #sweep: Timer;
   /** Until the next attempt, or until this one is given up. */
@@ -80,17 +108,21 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
   constructor(args: {
     name: string;
     ports: ChannelPorts;
+    nodes: SetNodes;
     wire: Wire<Request, Out, In, Reply, Answer>;
   }) {
     this.#name = args.name;
     this.#ports = args.ports;
+    this.#nodes = args.nodes;
     this.#wire = args.wire;
     this.#backoff = new Backoff({ random: args.ports.random, firstMs: 50, lastMs: 2_000 });
     this.#downSince = args.ports.clock.monotonicMs();
-    this.#sweep = args.ports.clock.every(CHANNEL_LIMITS.sweepMs, () => this.#sweepDeadlines());
+    this.#sweptAt = this.#downSince;
+    this.#sweep = args.ports.clock.every(CHANNEL_LIMITS.sweepMs, () => this.#sweepAll());
     this.#open();
   }
 
+  /** Is there a stream to a node that leads? */
   get isUp(): boolean {
     return this.#up;
   }
@@ -108,7 +140,8 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
       const tag = this.#nextTag;
       this.#nextTag = tag === 0xffff_ffff ? 1 : tag + 1;
       const deadlineAt = this.#ports.clock.monotonicMs() + deadlineMs;
-      const pending = { tag, request, deadlineAt, written: false, doubtful: false, resolve };
+      const fresh = { written: false, doubtful: false, lies: false };
+      const pending = { tag, request, deadlineAt, ...fresh, resolve };
       assert(!this.#pending.has(tag), 'a tag is free again long before it comes round');
       this.#pending.set(tag, pending);
       this.#queue.push(pending);
@@ -137,42 +170,57 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
     return this.#ports.clock.monotonicMs() - this.#downSince >= CHANNEL_LIMITS.failFastMs;
   }
 
+  get #hasOthers(): boolean {
+    return this.#nodes.count > 1;
+  }
+
   #open(): void {
     const { clock } = this.#ports;
-    this.#timer = clock.after(CHANNEL_LIMITS.openMs, () =>
+    const { openMs, openAmongNodesMs } = CHANNEL_LIMITS;
+    this.#timer = clock.after(this.#hasOthers ? openAmongNodesMs : openMs, () =>
       this.#stream?.abort('not taken in time'),
     );
-    const attempt = this.#attempt++;
-    this.#stream = this.#wire.open(
+    this.#slot = this.#nodes.pick();
+    this.#heardAt = clock.monotonicMs();
+    this.#parkedAt = this.#heardAt;
+    const stream = this.#wire.open(
       {
-        opened: () => {
-          this.#timer?.cancel();
-          this.#up = true;
-          this.#heardAt = clock.monotonicMs();
-          this.#flush();
-        },
         message: (batch) => this.#receive(batch),
         drained: () => this.#flush(),
         closed: (reason) => this.#lost(reason),
       },
-      attempt,
+      this.#slot,
     );
+    // One that failed at once has made its successor wait already.
+    if (stream.open) this.#stream = stream;
   }
 
   #lost(reason: string | null): void {
     const wasUp = this.#up;
-    this.#up = false;
     this.#stream = null;
     if (this.#closed) return;
     const { clock, log } = this.#ports;
-    if (wasUp) {
-      this.#downSince = clock.monotonicMs();
-      log.warn('stream_lost', { channel: this.#name, reason });
+    const left = this.#leaving;
+    this.#leaving = false;
+    this.#down();
+    if (!left) this.#nodes.lost(this.#slot);
+    if (wasUp) log.warn('stream_lost', { channel: this.#name, node: this.#slot, reason });
+    for (const pending of this.#pending.values()) {
+      pending.doubtful ||= pending.written;
+      pending.lies = false;
     }
-    for (const pending of this.#pending.values()) pending.doubtful ||= pending.written;
+    this.#lying = 0;
     this.#queue = [...this.#pending.values()];
     this.#timer?.cancel();
-    this.#timer = clock.after(this.#backoff.next(), () => this.#open());
+    if (left) this.#open();
+    else this.#timer = clock.after(this.#backoff.next(), () => this.#open());
+  }
+
+  #down(): void {
+    if (!this.#up) return;
+    this.#up = false;
+    this.#downSince = this.#ports.clock.monotonicMs();
+    this.#parkedAt = this.#downSince;
   }
 
   #flushSoon(): void {
@@ -198,7 +246,11 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
       const live = batch.filter((each) => this.#pending.has(each.tag));
       if (live.length === 0) continue;
       // Before the bytes leave: a stream that breaks while sending may have sent them.
-      for (const each of live) each.written = true;
+      for (const each of live) {
+        each.written = true;
+        each.lies = true;
+      }
+      this.#lying += live.length;
       // A stream that closed meanwhile has made a new queue of all that has no answer.
       if (!stream.send(this.#wire.pack(live)) || this.#stream !== stream) return;
     }
@@ -220,36 +272,82 @@ export class Channel<Request, Out, In, Reply extends { readonly tag: number }, A
 
   #receive(batch: In): void {
     this.#heardAt = this.#ports.clock.monotonicMs();
-    for (const reply of this.#wire.unpack(batch)) {
-      const pending = this.#pending.get(reply.tag);
-      // Answered at its deadline already.
-      if (pending === undefined) continue;
-      // Before it is forgotten: bytes that cannot be read break the stream and are asked for again.
-      const answer = this.#wire.answer({ ...pending, reply, batch });
-      this.#pending.delete(reply.tag);
-      pending.resolve(answer);
-    }
+    const standing = this.#wire.standing(batch);
+    const replies = this.#wire.unpack(batch);
+    if (replies.length > 0) this.#answeredAt = this.#heardAt;
+    this.#timer?.cancel();
+    const leads = this.#nodes.heard(this.#slot, standing);
+    for (const reply of replies) this.#take({ reply, batch, leads });
     // Only a peer that makes sense ends the back-off.
     this.#backoff.reset();
+    if (!leads) {
+      this.#down();
+      this.#leaveForBetter();
+    } else if (!this.#up || this.#epoch !== standing.epoch) {
+      this.#up = true;
+      this.#epoch = standing.epoch;
+      this.#flush();
+    }
   }
 
-  #sweepDeadlines(): void {
+  #take(got: { reply: Reply; batch: In; leads: boolean }): void {
+    const { reply, batch, leads } = got;
+    const pending = this.#pending.get(reply.tag);
+    // Answered at its deadline already.
+    if (pending === undefined) return;
+    if (!leads && pending.lies && this.#wire.isRefusal(reply)) {
+      // This copy was not done for certain. The node that leads gets the same bytes.
+      pending.lies = false;
+      pending.written = pending.doubtful;
+      this.#lying -= 1;
+      this.#queue.push(pending);
+      return;
+    }
+    // Before it is forgotten: bytes that cannot be read break the stream and are asked for again.
+    const answer = this.#wire.answer({ ...pending, reply, batch });
+    this.#forget(pending);
+    pending.resolve(answer);
+  }
+
+  /** Leaves a node that does not lead, when another may: first what lies with it gets its refusals. */
+  #leaveForBetter(): void {
+    const { clock } = this.#ports;
+    if (this.#stream === null || this.#leaving) return;
+    if (!this.#nodes.isBetter(this.#slot, this.#parkedAt)) return;
+    const waited = clock.monotonicMs() - this.#parkedAt >= CHANNEL_LIMITS.farewellMs;
+    if (this.#lying > 0 && !waited) return;
+    this.#leaving = true;
+    this.#stream.abort('it does not lead');
+  }
+
+  #sweepAll(): void {
     const now = this.#ports.clock.monotonicMs();
+    const away = now - this.#sweptAt >= CHANNEL_LIMITS.awayMs;
+    this.#sweptAt = now;
     const longDown = this.#isLongDown();
-    let lying = false;
     for (const pending of this.#pending.values()) {
       if (now >= pending.deadlineAt || (longDown && !pending.written)) this.#fail(pending);
-      else if (pending.written) lying = true;
     }
+    if (away) [this.#heardAt, this.#answeredAt] = [now, now];
     // Silence counts from when there was something to say.
-    if (!lying) this.#heardAt = now;
-    if (this.#up && now - this.#heardAt >= CHANNEL_LIMITS.silenceMs) {
-      this.#stream?.abort('no answer for too long');
+    if (this.#lying === 0) this.#answeredAt = now;
+    const { silenceMs, silenceAmongNodesMs } = CHANNEL_LIMITS;
+    const quiet = this.#hasOthers && now - this.#heardAt >= silenceAmongNodesMs;
+    if (quiet || now - this.#answeredAt >= silenceMs) {
+      return this.#stream?.abort('no answer for too long');
     }
+    // Somebody else heard of a newer leader.
+    if (this.#up && this.#nodes.leaderEpoch > this.#epoch) this.#down();
+    if (!this.#up) this.#leaveForBetter();
+  }
+
+  #forget(pending: Pending<Request, Answer>): void {
+    this.#pending.delete(pending.tag);
+    if (pending.lies) this.#lying -= 1;
   }
 
   #fail(pending: Pending<Request, Answer>): void {
-    this.#pending.delete(pending.tag);
+    this.#forget(pending);
     const failure = pending.written ? 'unknown' : 'set_unavailable';
     pending.resolve(this.#wire.fail(pending.request, failure));
   }

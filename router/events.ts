@@ -3,16 +3,19 @@ import type { Timer } from '../lib/port/clock.ts';
 import type { BatchStream } from '../lib/runtime/stream.ts';
 import type { EventBatch__Output } from '../proto/gen/hongbao/EventBatch.ts';
 import type { EventInterest } from '../proto/gen/hongbao/EventInterest.ts';
-import type { SetNodeClient } from '../lib/runtime/stream.ts';
 import type { EventListener } from './api.ts';
 import { Backoff } from './backoff.ts';
 import type { ChannelPorts } from './channel.ts';
+import type { SetNodes } from './nodes.ts';
+import { standingOf } from './wire.ts';
 import { wireNumber } from './wire-number.ts';
 
 const EVENT_LIMITS = {
-  /** Heartbeats come each second (rulings 17): three missing ones are a dead stream. */
+  /** Heartbeats come each second at least (rulings 17): three missing ones are a dead stream. */
   silenceMs: 3_000,
-  checkMs: 500,
+  /** Where another node may take over: heartbeats come twice a second. */
+  silenceAmongNodesMs: 1_500,
+  checkMs: 200,
   /** Names in one message of interest: with 64-byte users it stays below 300 KiB. */
   interestItemsMax: 4_096,
 } as const;
@@ -53,7 +56,7 @@ class Interest {
 export class EventLine {
   readonly #set: SetId;
   readonly #ports: ChannelPorts;
-  readonly #line: (attempt: number) => SetNodeClient;
+  readonly #nodes: SetNodes;
   readonly #topologyVersion: () => number;
   readonly #listener: EventListener;
   readonly #groups = new Interest();
@@ -62,7 +65,12 @@ export class EventLine {
   readonly #check: Timer;
   #timer: Timer | null = null;
   #stream: BatchStream<EventInterest> | null = null;
-  #attempt = 0;
+  /** The node of the current stream, and since when it has not led. */
+  #slot = 0;
+  #parkedAt = 0;
+  #leads = false;
+  /** Left on purpose: the next stream follows at once. */
+  #leaving = false;
   #up = false;
   #closed = false;
   #telling = false;
@@ -78,13 +86,13 @@ export class EventLine {
   constructor(args: {
     set: SetId;
     ports: ChannelPorts;
-    line: (attempt: number) => SetNodeClient;
+    nodes: SetNodes;
     topologyVersion: () => number;
     listener: EventListener;
   }) {
     this.#set = args.set;
     this.#ports = args.ports;
-    this.#line = args.line;
+    this.#nodes = args.nodes;
     this.#topologyVersion = args.topologyVersion;
     this.#listener = args.listener;
     this.#backoff = new Backoff({ random: args.ports.random, firstMs: 50, lastMs: 2_000 });
@@ -123,7 +131,9 @@ export class EventLine {
   #open(): void {
     // An attempt that is never taken ends by silence, like a stream that goes quiet.
     this.#heardAt = this.#ports.clock.monotonicMs();
-    this.#stream = this.#line(this.#attempt++).events({
+    this.#parkedAt = this.#heardAt;
+    this.#slot = this.#nodes.pick();
+    const stream = this.#nodes.client(this.#slot).events({
       opened: () => {
         this.#up = true;
         this.#expected = null;
@@ -137,17 +147,24 @@ export class EventLine {
       drained: () => this.#tellSoon(),
       closed: (reason) => this.#lost(reason),
     });
+    if (stream.open) this.#stream = stream;
   }
 
   #lost(reason: string | null): void {
     const { clock, log } = this.#ports;
     this.#stream = null;
-    if (this.#up) {
+    const left = this.#leaving;
+    this.#leaving = false;
+    if (this.#closed) return;
+    if (!left) this.#nodes.lost(this.#slot);
+    if (this.#leads) {
       this.#owesGap = true;
-      if (!this.#closed) log.warn('events_lost', { set: this.#set, reason });
+      log.warn('events_lost', { set: this.#set, node: this.#slot, reason });
     }
     this.#up = false;
-    if (!this.#closed) this.#timer = clock.after(this.#backoff.next(), () => this.#open());
+    this.#leads = false;
+    if (left) this.#open();
+    else this.#timer = clock.after(this.#backoff.next(), () => this.#open());
   }
 
   #receive(batch: EventBatch__Output): void {
@@ -156,8 +173,7 @@ export class EventLine {
     if (batch.setId !== this.#set) return this.#break(`Set ${batch.setId} sends events`);
     if (this.#expected !== null && first !== this.#expected)
       return this.#break('events are missing');
-    if (this.#epoch !== null && batch.epoch !== this.#epoch) this.#owesGap = true;
-    this.#epoch = batch.epoch;
+    this.#lookAtLeader(batch);
     const count = batch.events.length + batch.walletCount;
     this.#expected = first + count;
     this.#backoff.reset();
@@ -167,9 +183,28 @@ export class EventLine {
     }
     // A heartbeat that comes between counts as an echo: the pull that clients do covers that second.
     if (this.#echoesDue > 0) this.#echoesDue -= 1;
-    if (!this.#owesGap || this.#echoesDue > 0) return;
+    // A node that does not lead has heard our interest too; what it knows of is old.
+    if (!this.#owesGap || this.#echoesDue > 0 || !this.#leads) return;
     this.#owesGap = false;
     this.#listener.gap(this.#set);
+  }
+
+  /** The line follows the leader; a new epoch may have begun with events that nobody told us. */
+  #lookAtLeader(batch: EventBatch__Output): void {
+    const now = this.#ports.clock.monotonicMs();
+    const led = this.#leads;
+    this.#leads = this.#nodes.heard(this.#slot, standingOf(batch));
+    if (led && !this.#leads) [this.#owesGap, this.#parkedAt] = [true, now];
+    if (!this.#leads) return this.#leaveForBetter();
+    if (this.#epoch !== null && batch.epoch !== this.#epoch) this.#owesGap = true;
+    this.#epoch = batch.epoch;
+  }
+
+  #leaveForBetter(): void {
+    if (this.#stream === null || this.#leaving) return;
+    if (!this.#nodes.isBetter(this.#slot, this.#parkedAt)) return;
+    this.#leaving = true;
+    this.#stream.abort('it does not lead');
   }
 
   #break(reason: string): void {
@@ -179,7 +214,15 @@ export class EventLine {
 
   #checkSilence(): void {
     const silentMs = this.#ports.clock.monotonicMs() - this.#heardAt;
-    if (this.#stream !== null && silentMs >= EVENT_LIMITS.silenceMs) this.#break('silence');
+    const { silenceMs, silenceAmongNodesMs } = EVENT_LIMITS;
+    const patienceMs = this.#nodes.count > 1 ? silenceAmongNodesMs : silenceMs;
+    if (this.#stream !== null && silentMs >= patienceMs) return this.#break('silence');
+    // Another stream of the Set may have heard of a newer leader.
+    const newest = this.#nodes.leaderEpoch;
+    if (this.#leads && this.#epoch !== null && newest > wireNumber(this.#epoch)) {
+      [this.#leads, this.#owesGap] = [false, true];
+    }
+    if (this.#up && !this.#leads) this.#leaveForBetter();
   }
 
   #tellSoon(): void {

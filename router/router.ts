@@ -11,7 +11,7 @@ import type { Ask, CommandAnswer, EventListener, QueryAnswer, Router } from './a
 import type { ChannelPorts } from './channel.ts';
 import { Placement } from './place.ts';
 import { SetLine } from './set-line.ts';
-import type { Topology } from './topology.ts';
+import type { Topology, TopologyNode } from './topology.ts';
 import { TopologyError, ownerOfSlot, whyNotSuccessor } from './topology.ts';
 
 const COMMAND_DEADLINE_MS = 5_000;
@@ -182,9 +182,9 @@ class SetRouter implements TopologyRouter {
     return line;
   }
 
-  #addressesOf(id: SetId): readonly string[] {
+  #addressesOf(id: SetId): readonly TopologyNode[] {
     const set = this.#topology.sets.find((each) => each.id === id);
     assert(set !== undefined, 'a line leads to a Set of the topology');
-    return set.backup === '' ? [set.primary] : [set.primary, set.backup];
+    return set.nodes;
   }
 }

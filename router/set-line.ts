@@ -1,4 +1,3 @@
-import { assert } from '../lib/core/assert.ts';
 import type { TaggedReply } from '../lib/core/batch.ts';
 import type { Command } from '../lib/core/command.ts';
 import type { Id } from '../lib/core/ids.ts';
@@ -14,6 +13,8 @@ import type { ChannelPorts } from './channel.ts';
 import { Channel } from './channel.ts';
 import { EventLine } from './events.ts';
 import { IdLease } from './ids.ts';
+import { SetNodes } from './nodes.ts';
+import type { TopologyNode } from './topology.ts';
 import type { CommandRequest, SetFacts } from './wire.ts';
 import { commandRequest, commandWire, queryWire } from './wire.ts';
 
@@ -25,12 +26,10 @@ export class SetLine {
   readonly #args: {
     readonly set: SetId;
     readonly ports: ChannelPorts;
-    readonly connect: (address: string) => SetNodeClient;
-    readonly addresses: () => readonly string[];
     readonly topologyVersion: () => number;
     readonly listener: EventListener;
   };
-  readonly #clients = new Map<string, SetNodeClient>();
+  readonly #nodes: SetNodes;
   readonly #facts: SetFacts = { epoch: 0, queueWaitUs: 0 };
   readonly #commands: Channel<
     CommandRequest,
@@ -53,23 +52,27 @@ export class SetLine {
     set: SetId;
     ports: ChannelPorts;
     connect: (address: string) => SetNodeClient;
-    /** Primary first; read again at every attempt. */
-    addresses: () => readonly string[];
+    /** By node slot; read again at every attempt. */
+    addresses: () => readonly TopologyNode[];
     topologyVersion: () => number;
     listener: EventListener;
   }) {
     this.#args = args;
     const { set, ports, topologyVersion } = args;
-    const line = this.#line;
+    const nodes = new SetNodes({ ...ports, connect: args.connect, addresses: args.addresses });
+    this.#nodes = nodes;
+    const line = (slot: number): SetNodeClient => nodes.client(slot);
     const facts = this.#facts;
     this.#commands = new Channel({
       name: `commands.${set}`,
       ports,
+      nodes,
       wire: commandWire({ set, line, topologyVersion, facts }),
     });
     this.#queries = new Channel({
       name: `queries.${set}`,
       ports,
+      nodes,
       wire: queryWire({ set, line, topologyVersion, facts }),
     });
     this.#ids = new IdLease(set, (count) =>
@@ -100,7 +103,7 @@ export class SetLine {
   /** The event stream, from the first time that somebody wants it. */
   openEvents(): EventLine {
     const { set, ports, topologyVersion, listener } = this.#args;
-    this.#events ??= new EventLine({ set, ports, line: this.#line, topologyVersion, listener });
+    this.#events ??= new EventLine({ set, ports, nodes: this.#nodes, topologyVersion, listener });
     return this.#events;
   }
 
@@ -108,18 +111,6 @@ export class SetLine {
     this.#commands.close();
     this.#queries.close();
     this.#events?.close();
-    for (const client of this.#clients.values()) client.close();
+    this.#nodes.close();
   }
-
-  readonly #line = (attempt: number): SetNodeClient => {
-    const addresses = this.#args.addresses();
-    const address = addresses[attempt % addresses.length];
-    assert(address !== undefined, 'a Set has at least one address');
-    let client = this.#clients.get(address);
-    if (client === undefined) {
-      client = this.#args.connect(address);
-      this.#clients.set(address, client);
-    }
-    return client;
-  };
 }

@@ -19,12 +19,14 @@ export type TopologySet = {
   /** Share of new things, 0..100; 0 takes none. */
   readonly weight: number;
   readonly region: string;
-  /** Address of the leading line, and of the other one or ''. Embedded mode uses symbolic names. */
-  readonly primary: string;
-  readonly backup: string;
-  /** Where the replicas live, in the words of their adapter. */
+  /** By node slot. One of them leads; the others stand by. */
+  readonly nodes: readonly TopologyNode[];
+  /** Where the replicas live, in the words of their adapter, without passwords. */
   readonly replicas: readonly string[];
 };
+
+/** Address of a node's first line, and of its other one or ''. Embedded mode uses symbolic names. */
+export type TopologyNode = { readonly primary: string; readonly backup: string };
 
 /** The versioned document that every tier routes by (design 2, rulings 15). */
 export type Topology = {
@@ -46,7 +48,7 @@ export type TopologyChange =
   | { kind: 'set.add'; set: TopologySet }
   | { kind: 'set.state'; id: SetId; state: SetState }
   | { kind: 'set.weight'; id: SetId; weight: number }
-  | { kind: 'set.lines'; id: SetId; primary: string; backup: string }
+  | { kind: 'set.nodes'; id: SetId; nodes: readonly TopologyNode[] }
   | { kind: 'set.replicas'; id: SetId; replicas: readonly string[] };
 
 /** A document or a change that may not be used; the message says why. Bad input, not a bug. */
@@ -56,6 +58,8 @@ export class TopologyError extends Error {
 
 const WEIGHT_MAX = 100;
 const REPLICAS_MAX = 3;
+/** One leads; more than a few standbys only read the same journal again. */
+const NODES_MAX = 8;
 const TEXT_MAX = 256;
 const NO_HASH = '0'.repeat(64);
 
@@ -105,8 +109,8 @@ function changed(old: Topology, change: TopologyChange): TopologySet[] {
       return replace({ ...known(change.id), state: change.state });
     case 'set.weight':
       return replace({ ...known(change.id), weight: change.weight });
-    case 'set.lines':
-      return replace({ ...known(change.id), primary: change.primary, backup: change.backup });
+    case 'set.nodes':
+      return replace({ ...known(change.id), nodes: change.nodes });
     case 'set.replicas':
       return replace({ ...known(change.id), replicas: change.replicas });
     default:
@@ -192,11 +196,20 @@ function parseSet(value: unknown, name: string): TopologySet {
     state,
     weight: integer(set['weight'], { name: `${name}.weight`, min: 0, max: WEIGHT_MAX }),
     region: words(set['region'], `${name}.region`),
-    primary: words(set['primary'], `${name}.primary`),
-    backup: words(set['backup'], `${name}.backup`),
+    nodes: list(set['nodes'], `${name}.nodes`).map((each, slot) =>
+      parseNode(each, `${name}.nodes[${slot}]`),
+    ),
     replicas: list(set['replicas'], `${name}.replicas`).map((each) =>
       words(each, `${name}.replicas`),
     ),
+  };
+}
+
+function parseNode(value: unknown, name: string): TopologyNode {
+  const node = record(value, name);
+  return {
+    primary: words(node['primary'], `${name}.primary`),
+    backup: words(node['backup'], `${name}.backup`),
   };
 }
 
@@ -225,6 +238,9 @@ function seal(body: Body): Topology {
     if (set.replicas.length > REPLICAS_MAX) {
       throw new TopologyError(`Set ${set.id} has at most ${REPLICAS_MAX} replicas`);
     }
+    if (set.nodes.length < 1 || set.nodes.length > NODES_MAX) {
+      throw new TopologyError(`Set ${set.id} has 1..${NODES_MAX} nodes`);
+    }
   }
   for (const owner of new Set(slots)) {
     const state = known.get(owner)?.state;
@@ -242,9 +258,8 @@ function plain(body: Body): Record<string, unknown> {
     clusterId: body.clusterId,
     prevHash: body.prevHash,
     sets: body.sets.map((set) => ({
-      backup: set.backup,
       id: set.id,
-      primary: set.primary,
+      nodes: set.nodes.map(({ backup, primary }) => ({ backup, primary })),
       region: set.region,
       replicas: set.replicas,
       state: set.state,

@@ -5,7 +5,7 @@ import type { Command } from '../lib/core/command.ts';
 import { encodeCommand } from '../lib/core/command.ts';
 import { decodeOutcome, refuse } from '../lib/core/outcome.ts';
 import type { Status } from '../lib/core/status.ts';
-import { STATUSES } from '../lib/core/status.ts';
+import { STATUSES, statusCode } from '../lib/core/status.ts';
 import type { SetId } from '../lib/core/units.ts';
 import type { SetNodeClient } from '../lib/runtime/stream.ts';
 import type { CommandBatch } from '../proto/gen/hongbao/CommandBatch.ts';
@@ -15,6 +15,7 @@ import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
 import type { QueryReplyBatch__Output } from '../proto/gen/hongbao/QueryReplyBatch.ts';
 import type { Ask, CommandAnswer, QueryAnswer } from './api.ts';
 import type { Wire } from './channel.ts';
+import type { Standing } from './nodes.ts';
 import { wireNumber } from './wire-number.ts';
 
 /** A command with its bytes, made once: every retry sends the same. */
@@ -29,8 +30,8 @@ export type SetFacts = { epoch: number; queueWaitUs: number };
 
 type WireArgs = {
   readonly set: SetId;
-  /** The line for an attempt: primary and backup take turns. */
-  readonly line: (attempt: number) => SetNodeClient;
+  /** The client of a node of the Set. */
+  readonly line: (slot: number) => SetNodeClient;
   readonly topologyVersion: () => number;
   readonly facts: SetFacts;
 };
@@ -49,14 +50,17 @@ const ITEM_OVERHEAD_BYTES = 8;
 export function commandWire(args: WireArgs): CommandWire {
   const { set, facts } = args;
   return {
-    open: (listener, attempt) => args.line(attempt).commands(listener),
+    open: (listener, slot) => args.line(slot).commands(listener),
+    standing: standingOf,
+    isRefusal: ({ outcome }) => isUnavailable(outcome),
     pack: (items) => ({
       topologyVersion: args.topologyVersion(),
       body: encodeCommands(items.map(({ tag, request }) => ({ tag, command: request.bytes }))),
     }),
     unpack: (batch) => {
       demandSet(batch.setId, set);
-      facts.epoch = wireNumber(batch.epoch);
+      const epoch = wireNumber(batch.epoch);
+      if (epoch > 0) facts.epoch = epoch;
       facts.queueWaitUs = batch.queueWaitUs;
       return decodeReplies(batch.body);
     },
@@ -87,7 +91,9 @@ export type QueryWire = Wire<
 
 export function queryWire(args: WireArgs): QueryWire {
   return {
-    open: (listener, attempt) => args.line(attempt).queries(listener),
+    open: (listener, slot) => args.line(slot).queries(listener),
+    standing: standingOf,
+    isRefusal: ({ status }) => status === 'set_unavailable',
     pack: (items) => ({
       topologyVersion: args.topologyVersion(),
       queries: items.map(({ tag, request }) => ({ ...request, tag })),
@@ -108,6 +114,22 @@ export function queryWire(args: WireArgs): QueryWire {
     }),
   };
 }
+
+export function standingOf(batch: {
+  readonly epoch: string;
+  readonly leaderEpoch: string;
+}): Standing {
+  return { epoch: wireNumber(batch.epoch), leaderEpoch: wireNumber(batch.leaderEpoch) };
+}
+
+/** A refusal is its status alone. */
+function isUnavailable(outcome: Uint8Array): boolean {
+  const { byteLength, byteOffset, buffer } = outcome;
+  if (byteLength !== 2) return false;
+  return new DataView(buffer, byteOffset).getUint16(0, true) === UNAVAILABLE;
+}
+
+const UNAVAILABLE = statusCode('set_unavailable');
 
 const WORDS: ReadonlyMap<string, Status> = new Map(STATUSES.map((status) => [status, status]));
 

@@ -4,6 +4,7 @@ import { DecodeError } from '../lib/core/bytes.ts';
 import type { Id } from '../lib/core/ids.ts';
 import { timeMs } from '../lib/core/units.ts';
 import type { UserId } from '../lib/core/user.ts';
+import type { Timer } from '../lib/port/clock.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
 import { serveSetNode } from '../lib/runtime/grpc.ts';
@@ -12,22 +13,25 @@ import type { CommandBatch__Output } from '../proto/gen/hongbao/CommandBatch.ts'
 import type { CommandReplyBatch } from '../proto/gen/hongbao/CommandReplyBatch.ts';
 import type { EventBatch } from '../proto/gen/hongbao/EventBatch.ts';
 import type { EventInterest__Output } from '../proto/gen/hongbao/EventInterest.ts';
+import type { NodeStatus } from '../proto/gen/hongbao/NodeStatus.ts';
 import type { Query__Output } from '../proto/gen/hongbao/Query.ts';
 import type { QueryBatch__Output } from '../proto/gen/hongbao/QueryBatch.ts';
 import type { QueryReply } from '../proto/gen/hongbao/QueryReply.ts';
 import type { QueryReplyBatch } from '../proto/gen/hongbao/QueryReplyBatch.ts';
-import type { Driver } from './driver.ts';
-import { Engine } from './engine.ts';
-import type { LeaderArgs } from './leader.ts';
-import { readLists } from './lists.ts';
-import type { News } from './publisher.ts';
-import { Publisher } from './publisher.ts';
-import type { Answer } from './reads.ts';
-import { needId, needUser, readMemory, refused } from './reads.ts';
+import type { Driver } from './lead/driver.ts';
+import type { EngineArgs } from './lead/engine.ts';
+import { Engine } from './lead/engine.ts';
+import { readLists } from './read/lists.ts';
+import type { News } from './read/publisher.ts';
+import { Publisher } from './read/publisher.ts';
+import type { Answer } from './read/reads.ts';
+import { needId, needUser, readMemory, refused } from './read/reads.ts';
+import { measure } from './server-metrics.ts';
 
-export { WrongConfiguration } from './leader.ts';
+export { bootstrapNew } from './log/bootstrap.ts';
+export { WrongConfiguration } from './log/configuration.ts';
 
-export type SetServerArgs = Omit<LeaderArgs, 'publisher' | 'quarantine'> & {
+export type SetServerArgs = Omit<EngineArgs, 'publisher'> & {
   /** `unix:/path` or `host:port`. */
   readonly address: string;
   readonly topologyVersion: () => number;
@@ -40,32 +44,79 @@ export type SetServer = {
   stop(): Promise<void>;
 };
 
-const HEARTBEAT_MS = 1_000;
+/** Streams hear from us at least so often; their other end misses two or three before it leaves. */
+const SIGN_MS = 500;
+const LOOK_MS = 50;
 const NOTHING: News = { events: [], wallets: [] };
 
 /** Serves one Set over gRPC: batched commands, queries on a stream of their own, numbered events. */
 export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
   const publisher = new Publisher();
   const engine = new Engine({ ...args, publisher });
-  const room: Room = { args, engine, publisher };
+  const room: Room = { args, engine, publisher, leaders: new Set() };
   const server = await serveSetNode({
     address: args.address,
     handlers: {
       commands: (stream) => serveCommands(room, stream),
       queries: (stream) => serveQueries(room, stream),
       events: (stream) => serveEvents(room, stream),
+      status: () => statusOf(room),
+      stepDown: () => engine.stepDown(),
     },
   });
   engine.start();
   const measuring = measure(room);
+  const telling = tellLeaders(room);
   return {
     address: server.address,
     engine,
     stop: async () => {
       measuring.cancel();
       await engine.stop();
+      telling.cancel();
       await server.stop();
     },
+  };
+}
+
+/** Streams hear who leads at once when it changes, and as a sign of life twice a second. */
+function tellLeaders({ args, engine, leaders }: Room): Timer {
+  let told = { leads: false, leaderEpoch: 0, at: 0 };
+  const tell = (): void => {
+    const leads = engine.driver !== null;
+    const { leaderEpoch } = engine;
+    const at = args.clock.monotonicMs();
+    const same = told.leads === leads && told.leaderEpoch === leaderEpoch;
+    if (same && at - told.at < SIGN_MS) return;
+    told = { leads, leaderEpoch, at };
+    for (const listener of leaders) listener();
+  };
+  engine.onChange(tell);
+  return args.clock.every(LOOK_MS, tell);
+}
+
+function statusOf({ args, engine }: Room): NodeStatus {
+  const { driver, status } = engine;
+  const follower = engine.standby?.follower;
+  const replicas = driver === null ? [] : [...args.replicas.keys()];
+  return {
+    setId: args.setId,
+    nodeSlot: args.nodeSlot,
+    role: status.kind,
+    epoch: driver?.epoch ?? 0,
+    leaderEpoch: engine.leaderEpoch,
+    lsn: String(driver?.state.lsn ?? follower?.appliedLsn ?? 0),
+    commitLsn: String(driver?.commit ?? follower?.commitLsn ?? 0),
+    replicas: replicas.map((replica) => {
+      const ackedLsn = driver?.setLog.ackedBy(replica) ?? 0;
+      return {
+        replica,
+        active: driver?.setLog.isActive(replica) ?? false,
+        ackedLsn,
+        lagEntries: (driver?.setLog.head ?? 0) - ackedLsn,
+      };
+    }),
+    reason: status.kind === 'refused' ? status.error.message : '',
   };
 }
 
@@ -73,10 +124,12 @@ type Room = {
   readonly args: SetServerArgs;
   readonly engine: Engine;
   readonly publisher: Publisher;
+  /** Streams that want to hear who leads. */
+  readonly leaders: Set<() => void>;
 };
 
 function serveCommands(
-  { args, engine }: Room,
+  { args, engine, leaders }: Room,
   stream: BatchStream<CommandReplyBatch>,
 ): StreamListener<CommandBatch__Output> {
   let replies: TaggedReply[] = [];
@@ -90,6 +143,7 @@ function serveCommands(
       epoch: driver?.epoch ?? 0,
       queueWaitUs: Math.round(driver?.queueWaitUs ?? 0),
       body,
+      leaderEpoch: engine.leaderEpoch,
     };
     if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
   };
@@ -99,25 +153,37 @@ function serveCommands(
       replies.push({ tag, lsn, outcome });
     },
   };
+  leaders.add(flush);
+  // The first word of every stream: whether this node leads.
+  args.clock.soon(flush);
   return {
     message: (batch) => {
       for (const { tag, command } of decodeCommands(batch.body)) {
         engine.submit({ bytes: command, sink, tag });
       }
     },
-    closed: () => undefined,
+    closed: () => leaders.delete(flush),
   };
 }
 
 function serveQueries(
-  { args, engine }: Room,
+  { args, engine, leaders }: Room,
   stream: BatchStream<QueryReplyBatch>,
 ): StreamListener<QueryBatch__Output> {
   const send = (replies: QueryReply[]): void => {
-    const epoch = engine.driver?.epoch ?? 0;
-    const batch = { topologyVersion: args.topologyVersion(), setId: args.setId, epoch, replies };
+    const { driver, leaderEpoch } = engine;
+    const batch = {
+      topologyVersion: args.topologyVersion(),
+      setId: args.setId,
+      epoch: driver?.epoch ?? 0,
+      leaderEpoch,
+      replies,
+    };
     if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
   };
+  const tell = (): void => send([]);
+  leaders.add(tell);
+  args.clock.soon(tell);
   return {
     message: (batch) => {
       const quick: QueryReply[] = [];
@@ -128,7 +194,7 @@ function serveQueries(
       }
       if (quick.length > 0) send(quick);
     },
-    closed: () => undefined,
+    closed: () => leaders.delete(tell),
   };
 }
 
@@ -173,7 +239,7 @@ async function answerOnce({
 }
 
 function serveEvents(
-  { args, engine, publisher }: Room,
+  { args, engine, publisher, leaders }: Room,
   stream: BatchStream<EventBatch>,
 ): StreamListener<EventInterest__Output> {
   const groups = new Set<Id>();
@@ -188,6 +254,7 @@ function serveEvents(
       events: [...events],
       wallets: Buffer.from(encodeWalletEvents(wallets).buffer),
       walletCount: wallets.length,
+      leaderEpoch: engine.leaderEpoch,
     };
     number += events.length + wallets.length;
     // A node that does not read is cut off: it comes back, sees the gap, and asks (rulings 17).
@@ -195,7 +262,8 @@ function serveEvents(
   };
   const subscriber = { groups, users, send };
   publisher.add(subscriber);
-  const heartbeat = args.clock.every(HEARTBEAT_MS, () => send(NOTHING));
+  const tell = (): void => send(NOTHING);
+  leaders.add(tell);
   return {
     message: (interest) => {
       for (const id of interest.addGroups) groups.add(needId(id));
@@ -206,50 +274,8 @@ function serveEvents(
       send(NOTHING);
     },
     closed: () => {
-      heartbeat.cancel();
+      leaders.delete(tell);
       publisher.remove(subscriber);
     },
   };
-}
-
-function measure({ args, engine, publisher }: Room): { cancel(): void } {
-  const labels = ['set'];
-  const gauge = (name: string, help: string) => args.metrics.gauge({ name, help, labels });
-  const leading = gauge('hongbao_set_leading', '1 while this node leads the Set.');
-  const lsn = gauge('hongbao_set_commit_lsn', 'Highest committed LSN.');
-  const lag = gauge(
-    'hongbao_set_projection_lag_entries',
-    'Committed entries that Q projections do not show yet.',
-  );
-  const pending = gauge('hongbao_set_outbox_pending', 'Transfers without a receipt.');
-  const wait = gauge('hongbao_set_queue_wait_seconds', 'Mean time that commands wait for a batch.');
-  const live = gauge('hongbao_set_packets', 'Packets in memory.');
-  const streams = gauge('hongbao_set_event_streams', 'Access nodes that listen.');
-  const ops = args.metrics.counter({
-    name: 'hongbao_set_ops_total',
-    help: 'Ops journaled.',
-    labels,
-  });
-  const batches = args.metrics.counter({
-    name: 'hongbao_set_batches_total',
-    help: 'Entries journaled.',
-    labels,
-  });
-  let seen = { driver: engine.driver, ops: 0, batches: 0 };
-  return args.clock.every(1_000, () => {
-    const { driver } = engine;
-    const of = { set: args.setId };
-    leading.set(driver === null ? 0 : 1, of);
-    streams.set(publisher.size, of);
-    if (driver === null) return;
-    if (seen.driver !== driver) seen = { driver, ops: 0, batches: 0 };
-    ops.add(driver.counts.ops - seen.ops, of);
-    batches.add(driver.counts.batches - seen.batches, of);
-    seen = { driver, ops: driver.counts.ops, batches: driver.counts.batches };
-    lsn.set(driver.commit, of);
-    lag.set(driver.projections.lagEntries, of);
-    pending.set(driver.state.outbox.pendingCount, of);
-    wait.set(driver.queueWaitUs / 1e6, of);
-    live.set(driver.state.packets.size, of);
-  });
 }

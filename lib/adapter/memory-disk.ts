@@ -3,6 +3,7 @@ import type { Epoch, Lsn } from '../core/units.ts';
 import { lsn } from '../core/units.ts';
 import type { Schema } from '../port/replica-store.ts';
 import { MemoryTable } from './memory-table.ts';
+import type { Readmission } from './replica-arguments.ts';
 
 export type StateRow = {
   readonly clusterId: Uint8Array;
@@ -19,6 +20,8 @@ export type Snapshot = { lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array };
 /** What a disk would hold. Its values are replaced, never changed in place, so that copies share them. */
 export type Disk = {
   state: StateRow | null;
+  /** The newest that it has heard of: outlives the row (RS8g). */
+  readmission: Readmission | null;
   /** The row below the first entry is there. */
   anchor: boolean;
   /** Entry of LSN n at n - 1. */
@@ -47,6 +50,7 @@ export class MemoryDisk {
 export function newDisk(schema: Schema): Disk {
   return {
     state: null,
+    readmission: null,
     anchor: false,
     journal: [],
     discarded: [],

@@ -11,6 +11,8 @@ import type {
   Fence,
   FenceRow,
   Head,
+  Place,
+  Probe,
   ReplicaStore,
   Scan,
   ScanReply,
@@ -22,7 +24,19 @@ import type { Discarded, Disk, Snapshot, StateRow } from './memory-disk.ts';
 import { MemoryDisk, copyEntry, copySnapshot, newDisk } from './memory-disk.ts';
 import type { MemoryTable } from './memory-table.ts';
 import { sha256 } from './node-crypto.ts';
-import { READ_ENTRIES_MAX, assertEntries, assertOwner, tableOf } from './replica-arguments.ts';
+import type { Readmission } from './replica-arguments.ts';
+import {
+  READ_ENTRIES_MAX,
+  assertEntries,
+  assertOwner,
+  assertPlace,
+  mayFollow,
+  mayReadmit,
+  tableOf,
+  withIncarnation,
+} from './replica-arguments.ts';
+
+let made = 0;
 
 /**
  * One replica in memory, by the letter of replication.md, for tests and the simulator (SPEC section
@@ -35,8 +49,12 @@ export class MemoryReplica implements ReplicaStore {
   /** Incarnation in the alive row, or null: never part of the disk. */
   #alive: number | null = null;
   #closed = false;
+  readonly #dataDirectory = `memory-${made++}`;
 
-  constructor(setId: SetId, schema: Schema) {
+  readonly #now: () => number;
+
+  constructor(setId: SetId, schema: Schema, now: () => number = Date.now) {
+    this.#now = now;
     this.#setId = setId;
     this.#schema = schema;
     this.#disk = newDisk(this.#schema);
@@ -60,6 +78,12 @@ export class MemoryReplica implements ReplicaStore {
     this.restart();
   }
 
+  /** A machine is set back with its memory: the server does not know that it was away. */
+  revert(copy: MemoryDisk): void {
+    this.#disk = copy.take();
+    this.#alive = this.#disk.state?.incarnation ?? null;
+  }
+
   /** The server comes back with a new, empty disk. */
   wipe(): void {
     this.#disk = newDisk(this.#schema);
@@ -70,6 +94,11 @@ export class MemoryReplica implements ReplicaStore {
   dropFenceRow(): void {
     this.#disk.state = null;
     this.restart();
+  }
+
+  /** A planted fault: it has not heard of any re-admission. */
+  forgetReadmission(): void {
+    this.#disk.readmission = null;
   }
 
   /** One bit of a payload flips on the disk. */
@@ -134,6 +163,7 @@ export class MemoryReplica implements ReplicaStore {
       commitLsn: disk.commit,
       projectedLsn: disk.projected,
       head: this.#head(),
+      discardedBy: disk.discarded.at(-1)?.by ?? 0,
     };
   }
 
@@ -162,9 +192,15 @@ export class MemoryReplica implements ReplicaStore {
     return { kind: 'acked', lsn: last };
   }
 
-  async truncate(args: { fence: Fence; after: Lsn }): Promise<'done' | 'fenced'> {
+  async truncate(args: {
+    fence: Fence;
+    after: Lsn;
+    head: Place;
+  }): Promise<'done' | 'fenced' | 'mismatch'> {
+    assertPlace(args.head);
     const disk = this.#use();
     if (!this.#holds(args.fence)) return 'fenced';
+    if (!this.#endsWith(args.head)) return 'mismatch';
     if (args.after < disk.commit) {
       throw new StoreError('rejected', `LSN ${args.after + 1}..${disk.commit} are committed`);
     }
@@ -202,30 +238,24 @@ export class MemoryReplica implements ReplicaStore {
     const disk = this.#use();
     const { state } = disk;
     if (state === null || !this.#holds(args.fence)) return 'fenced';
-    const incarnations = [...state.incarnations];
-    const before = incarnations[args.replica];
-    assert(before !== undefined, 'the replica is one of the configuration');
-    incarnations[args.replica] = Math.max(before, args.incarnation);
-    disk.state = { ...state, incarnations };
+    disk.state = { ...state, incarnations: withIncarnation(state.incarnations, args) };
     return 'done';
   }
 
-  async restore(args: {
-    epoch: Epoch;
-    owner: Uint8Array;
-    after: Lsn;
-    entries: readonly Entry[];
-  }): Promise<'done' | 'fenced' | 'has_vote'> {
+  async restore(
+    args: Readmission & { after: Lsn; entries: readonly Entry[] },
+  ): Promise<'done' | 'fenced' | 'has_vote' | 'mismatch'> {
     assertOwner(args.owner);
     assertEntries({ ...args, setId: this.#setId });
     const disk = this.#use();
     if (disk.state !== null && this.#alive === disk.state.incarnation) return 'has_vote';
-    if (disk.state !== null && !mayAdmit(disk.state, args)) return 'fenced';
+    if (!this.#mayReadmit(args)) return 'fenced';
     const before = args.after === 0 ? ZERO_SUM : this.#sumAt(args.after);
     const first = args.entries[0];
     if (first !== undefined && (before === null || !equalBytes(before, first.prev))) {
-      throw new StoreError('rejected', `LSN ${first.lsn} does not follow what is there`);
+      return 'mismatch';
     }
+    this.#remember(args);
     disk.anchor = true;
     // Rows that are already right stay where they are: a committed row is never discarded.
     let kept: number = args.after;
@@ -239,23 +269,26 @@ export class MemoryReplica implements ReplicaStore {
     return 'done';
   }
 
-  async admit(args: {
-    epoch: Epoch;
-    owner: Uint8Array;
-    incarnation: number;
-    incarnations: readonly number[];
-    clusterId: Uint8Array;
-    replicaId: number;
-  }): Promise<'done' | 'fenced'> {
+  async admit(
+    args: Readmission & {
+      incarnations: readonly number[];
+      clusterId: Uint8Array;
+      replicaId: number;
+      head: Place;
+    },
+  ): Promise<'done' | 'fenced' | 'mismatch'> {
     assertOwner(args.owner);
+    assertPlace(args.head);
     const disk = this.#use();
     const { state } = disk;
     if (state !== null) {
       if (!equalBytes(state.clusterId, args.clusterId) || state.replicaId !== args.replicaId) {
         throw new StoreError('rejected', 'the replica belongs to another cluster or place');
       }
-      if (!mayAdmit(state, args) || args.incarnation <= state.incarnation) return 'fenced';
     }
+    if (!this.#mayReadmit(args)) return 'fenced';
+    if (!this.#endsWith(args.head)) return 'mismatch';
+    this.#remember(args);
     disk.anchor = true;
     disk.state = {
       clusterId: args.clusterId.slice(),
@@ -331,6 +364,11 @@ export class MemoryReplica implements ReplicaStore {
     return snapshot === null ? null : copySnapshot(snapshot);
   }
 
+  async probe(): Promise<Probe> {
+    this.#use();
+    return { clockMs: this.#now(), dataDirectory: this.#dataDirectory };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }
@@ -372,6 +410,20 @@ export class MemoryReplica implements ReplicaStore {
     return this.#disk.journal[at - 1]?.sum ?? null;
   }
 
+  #endsWith(place: Place): boolean {
+    const head = this.#head();
+    return head.lsn === place.lsn && equalBytes(head.sum, place.sum);
+  }
+
+  #mayReadmit(by: Readmission): boolean {
+    const { state, readmission } = this.#disk;
+    return mayReadmit(by, readmission) && (state === null || mayFollow(by, state));
+  }
+
+  #remember({ epoch: at, owner, incarnation }: Readmission): void {
+    this.#disk.readmission = { epoch: at, owner: owner.slice(), incarnation };
+  }
+
   #holds(fence: Fence): boolean {
     const { state } = this.#disk;
     return state !== null && holdsFence(state, fence) && state.incarnation === fence.incarnation;
@@ -386,10 +438,4 @@ export class MemoryReplica implements ReplicaStore {
 
 function holdsFence(state: StateRow, fence: Fence): boolean {
   return state.fenceEpoch === fence.epoch && equalBytes(state.fenceOwner, fence.owner);
-}
-
-/** A fence never falls, and one epoch has one owner. */
-function mayAdmit(state: StateRow, by: { epoch: Epoch; owner: Uint8Array }): boolean {
-  if (state.fenceEpoch !== by.epoch) return state.fenceEpoch < by.epoch;
-  return equalBytes(state.fenceOwner, by.owner);
 }

@@ -1,8 +1,9 @@
 import { assert, unreachable } from '../core/assert.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Entry } from '../core/journal-entry.ts';
-import { OWNER_BYTES, SUM_BYTES } from '../core/journal-entry.ts';
-import type { ColumnType, Row, Scan, Table, Value } from '../port/replica-store.ts';
+import { OWNER_BYTES, SUM_BYTES, ZERO_SUM } from '../core/journal-entry.ts';
+import type { Epoch } from '../core/units.ts';
+import type { ColumnType, Place, Row, Scan, Table, Value } from '../port/replica-store.ts';
 
 const ID_MAX = 2n ** 63n - 1n;
 /** Rows of one scan: bounds the memory of an answer. */
@@ -33,6 +34,52 @@ export function assertEntries(args: {
 
 export function assertOwner(owner: Uint8Array): void {
   assert(owner.length === OWNER_BYTES, 'an owner value has 16 bytes');
+}
+
+export function assertPlace({ lsn, sum }: Place): void {
+  assert(sum.length === SUM_BYTES, 'a sum has 32 bytes');
+  assert(lsn > 0 || equalBytes(sum, ZERO_SUM), 'below the first entry the sum is zero');
+}
+
+/** Who re-admits, and with which incarnation; at the replica: the newest it has heard of. */
+export type Readmission = {
+  readonly epoch: Epoch;
+  readonly owner: Uint8Array;
+  readonly incarnation: number;
+};
+
+/** Replicas of one Set: 1 or 3 (rulings 13). */
+const REPLICAS_MAX = 3;
+
+/** The newest known of each replica; a Set that grows has more of them than before. */
+export function withIncarnation(
+  known: readonly number[],
+  { replica, incarnation }: { replica: number; incarnation: number },
+): number[] {
+  assert(Number.isInteger(replica) && replica >= 0 && replica < REPLICAS_MAX, 'replica 0, 1 or 2');
+  const length = Math.max(known.length, replica + 1);
+  return Array.from({ length }, (_, at) =>
+    Math.max(known[at] ?? 0, at === replica ? incarnation : 0),
+  );
+}
+
+/** Is this re-admission the newest heard of, or newer? An epoch has one owner (P1). */
+export function mayReadmit(by: Readmission, newest: Readmission | null): boolean {
+  if (newest === null || by.epoch > newest.epoch) return true;
+  if (by.epoch < newest.epoch || !equalBytes(by.owner, newest.owner)) return false;
+  return by.incarnation >= newest.incarnation;
+}
+
+/**
+ * May `by` re-admit a replica with this row? A fence never falls, an epoch has one owner, and an
+ * incarnation is admitted once: a late call of it finds itself there.
+ */
+export function mayFollow(
+  by: Readmission,
+  row: { fenceEpoch: Epoch; fenceOwner: Uint8Array; incarnation: number },
+): boolean {
+  if (row.incarnation >= by.incarnation || row.fenceEpoch > by.epoch) return false;
+  return row.fenceEpoch < by.epoch || equalBytes(row.fenceOwner, by.owner);
 }
 
 export function tableOf(tables: readonly Table[], name: string): Table {

@@ -1,9 +1,10 @@
-import { assert } from '../core/assert.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Epoch, Lsn, SetId } from '../core/units.ts';
 import { epoch, lsn } from '../core/units.ts';
-import type { Bootstrap, Fence, FenceRow, TakeOverReply } from '../port/replica-store.ts';
+import type { Bootstrap, Fence, FenceRow, Place, TakeOverReply } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
+import type { Readmission } from './replica-arguments.ts';
+import { mayFollow, mayReadmit, withIncarnation } from './replica-arguments.ts';
 import { insertAnchor } from './sqlite-schema.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { bytesOf, readHead } from './sqlite-statements.ts';
@@ -75,8 +76,16 @@ export class SqliteFence {
         commitLsn: this.commitLsn(),
         projectedLsn: this.projectedLsn(),
         head: readHead(this.#statements),
+        discardedBy: this.#discardedBy(),
       };
     });
+  }
+
+  /** Epochs of fences never fall, so the newest row names the newest epoch. */
+  #discardedBy(): number {
+    const sql =
+      'SELECT discarded_by_epoch AS by FROM journal_discarded ORDER BY place DESC LIMIT 1';
+    return Number(this.#statements.sql(sql).get()?.['by'] ?? 0);
   }
 
   fenceRow(): FenceRow | null {
@@ -93,10 +102,7 @@ export class SqliteFence {
   }): 'done' | 'fenced' {
     return inTransaction(this.#statements.db, () => {
       if (!this.holds(args.fence)) return 'fenced';
-      const known = [...(this.vote()?.incarnations ?? [])];
-      const before = known[args.replica];
-      assert(before !== undefined, 'the replica is one of the configuration');
-      known[args.replica] = Math.max(before, args.incarnation);
+      const known = withIncarnation(this.vote()?.incarnations ?? [], args);
       this.#statements
         .sql('UPDATE replica_state SET cfg = ? WHERE set_id = ?')
         .run(JSON.stringify(known), this.#set);
@@ -104,22 +110,24 @@ export class SqliteFence {
     });
   }
 
-  admit(args: {
-    epoch: Epoch;
-    owner: Uint8Array;
-    incarnation: number;
-    incarnations: readonly number[];
-    clusterId: Uint8Array;
-    replicaId: number;
-  }): 'done' | 'fenced' {
+  admit(
+    args: Readmission & {
+      incarnations: readonly number[];
+      clusterId: Uint8Array;
+      replicaId: number;
+      head: Place;
+    },
+  ): 'done' | 'fenced' | 'mismatch' {
     const done = inTransaction(this.#statements.db, () => {
       const vote = this.vote();
       if (vote !== null) {
         if (!equalBytes(vote.clusterId, args.clusterId) || vote.replicaId !== args.replicaId) {
           throw new StoreError('rejected', 'the replica belongs to another cluster or place');
         }
-        if (!mayAdmit(vote, args) || args.incarnation <= vote.incarnation) return 'fenced';
       }
+      if (!this.mayReadmit(args, vote)) return 'fenced';
+      if (!this.endsWith(args.head)) return 'mismatch';
+      this.remember(args);
       insertAnchor(this.#statements.db, this.#set);
       this.#statements
         .sql('INSERT OR REPLACE INTO replica_state VALUES (?, ?, ?, ?, ?, ?, ?)')
@@ -201,17 +209,39 @@ export class SqliteFence {
     );
   }
 
+  /** Is this the newest re-admission that the replica has heard of, and may it follow its row? */
+  mayReadmit(by: Readmission, vote: Vote | null): boolean {
+    const row = this.#statements
+      .sql('SELECT epoch, owner, incarnation FROM readmission WHERE set_id = ?')
+      .get(this.#set);
+    const newest =
+      row === undefined
+        ? null
+        : {
+            epoch: epoch(Number(row['epoch'])),
+            owner: bytesOf(row['owner']),
+            incarnation: Number(row['incarnation']),
+          };
+    return mayReadmit(by, newest) && (vote === null || mayFollow(by, vote));
+  }
+
+  remember(by: Readmission): void {
+    this.#statements
+      .sql('INSERT OR REPLACE INTO readmission VALUES (?, ?, ?, ?)')
+      .run(this.#set, by.epoch, by.owner, by.incarnation);
+  }
+
+  /** Is this the last entry of the journal? */
+  endsWith(place: Place): boolean {
+    const head = readHead(this.#statements);
+    return head.lsn === place.lsn && equalBytes(head.sum, place.sum);
+  }
+
   #becomeAlive(incarnation: number): void {
     this.#statements
       .sql('INSERT OR REPLACE INTO alive.alive VALUES (?, ?)')
       .run(this.#set, incarnation);
   }
-}
-
-/** A fence never falls, and one epoch has one owner. */
-export function mayAdmit(vote: Vote, by: { epoch: Epoch; owner: Uint8Array }): boolean {
-  if (vote.fenceEpoch !== by.epoch) return vote.fenceEpoch < by.epoch;
-  return equalBytes(vote.fenceOwner, by.owner);
 }
 
 function readIncarnations(text: unknown): number[] {

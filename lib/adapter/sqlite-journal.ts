@@ -1,13 +1,14 @@
 import { assert } from '../core/assert.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Entry } from '../core/journal-entry.ts';
-import type { Epoch, Lsn, SetId } from '../core/units.ts';
-import type { AppendReply, Fence } from '../port/replica-store.ts';
+import { ZERO_SUM } from '../core/journal-entry.ts';
+import type { Lsn, SetId } from '../core/units.ts';
+import type { AppendReply, Fence, Place } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
 import { JOURNAL_COLUMNS, fromRow, toRow } from './journal-row.ts';
+import type { Readmission } from './replica-arguments.ts';
 import { READ_ENTRIES_MAX } from './replica-arguments.ts';
 import type { SqliteFence } from './sqlite-fence.ts';
-import { mayAdmit } from './sqlite-fence.ts';
 import { insertAnchor } from './sqlite-schema.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { bytesOf, readHead } from './sqlite-statements.ts';
@@ -85,9 +86,11 @@ export class SqliteJournal {
     return { kind: 'mismatch', head: readHead(this.#statements) };
   }
 
-  truncate({ fence, after }: { fence: Fence; after: Lsn }): 'done' | 'fenced' {
+  truncate(args: { fence: Fence; after: Lsn; head: Place }): 'done' | 'fenced' | 'mismatch' {
+    const { fence, after, head } = args;
     return inTransaction(this.#statements.db, () => {
       if (!this.#fence.holds(fence)) return 'fenced';
+      if (!this.#fence.endsWith(head)) return 'mismatch';
       const committed = this.#fence.commitLsn();
       if (after < committed) {
         throw new StoreError('rejected', `LSN ${after + 1}..${committed} are committed`);
@@ -110,26 +113,25 @@ export class SqliteJournal {
     return entries;
   }
 
-  restore(args: {
-    epoch: Epoch;
-    owner: Uint8Array;
-    after: Lsn;
-    entries: readonly Entry[];
-  }): 'done' | 'fenced' | 'has_vote' {
+  restore(
+    args: Readmission & { after: Lsn; entries: readonly Entry[] },
+  ): 'done' | 'fenced' | 'has_vote' | 'mismatch' {
     return inTransaction(this.#statements.db, () => {
       const vote = this.#fence.vote();
       if (vote?.proved === true) return 'has_vote';
-      if (vote !== null && !mayAdmit(vote, args)) return 'fenced';
+      if (!this.#fence.mayReadmit(args, vote)) return 'fenced';
+      const before = args.after === 0 ? ZERO_SUM : this.#sumAt(args.after);
+      const first = args.entries[0];
+      if (first !== undefined && (before === null || !equalBytes(before, first.prev))) {
+        return 'mismatch';
+      }
+      this.#fence.remember(args);
       insertAnchor(this.#statements.db, this.#set);
-      let prev = this.#sumAt(args.after);
-      let kept = args.after as number;
+      let kept: number = args.after;
       for (const entry of args.entries) {
-        if (prev === null || !equalBytes(prev, entry.prev)) {
-          throw new StoreError('rejected', `LSN ${entry.lsn} does not follow what is there`);
-        }
-        prev = entry.sum;
         // Rows that are already right stay where they are: a committed row is never discarded.
-        if (kept === entry.lsn - 1 && this.#hasExactly(entry)) kept = entry.lsn;
+        if (!this.#hasExactly(entry)) break;
+        kept = entry.lsn;
       }
       this.#discard(kept, args.epoch);
       const insert = this.#statements.sql(

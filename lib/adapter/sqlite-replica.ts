@@ -3,9 +3,9 @@ import { AssertionFailed, assert } from '../core/assert.ts';
 import type { Entry } from '../core/journal-entry.ts';
 import { encodeEntry } from '../core/journal-entry.ts';
 import type { SetId } from '../core/units.ts';
-import type { ReplicaStore } from '../port/replica-store.ts';
+import type { Place, ReplicaStore } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
-import { assertEntries, assertOwner } from './replica-arguments.ts';
+import { assertEntries, assertOwner, assertPlace } from './replica-arguments.ts';
 import type { Call, EncodedAppend, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
 
 export type SqliteReplicaOptions = {
@@ -102,8 +102,14 @@ class SqliteReplica implements ReplicaStore {
     return this.#post('append', [args], memory) as ReturnType<ReplicaStore['append']>;
   };
 
-  readonly truncate: ReplicaStore['truncate'] = async ({ fence, after }) =>
-    this.#call('truncate', { fence: { ...fence, owner: own(fence.owner) }, after });
+  readonly truncate: ReplicaStore['truncate'] = async ({ fence, after, head }) => {
+    assertPlace(head);
+    return this.#call('truncate', {
+      fence: { ...fence, owner: own(fence.owner) },
+      after,
+      head: ownPlace(head),
+    });
+  };
 
   readonly read: ReplicaStore['read'] = async (args) => this.#call('read', args);
 
@@ -127,8 +133,10 @@ class SqliteReplica implements ReplicaStore {
 
   readonly admit: ReplicaStore['admit'] = async (args) => {
     assertOwner(args.owner);
+    assertPlace(args.head);
     return this.#call('admit', {
       ...args,
+      head: ownPlace(args.head),
       owner: own(args.owner),
       clusterId: own(args.clusterId),
     });
@@ -146,6 +154,8 @@ class SqliteReplica implements ReplicaStore {
     this.#call('writeSnapshot', { lsn, chunks: chunks.map(own), manifest: own(manifest) });
 
   readonly readSnapshot: ReplicaStore['readSnapshot'] = async () => this.#call('readSnapshot');
+
+  readonly probe: ReplicaStore['probe'] = async () => this.#call('probe');
 
   /** What was asked before is answered before; then the worker ends. */
   async close(): Promise<void> {
@@ -220,6 +230,10 @@ function exitOf(worker: Worker): Promise<void> {
 /** Bytes with a buffer of their own: a clone to the worker copies the whole buffer behind a view. */
 function own(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+function ownPlace({ lsn, sum }: Place): Place {
+  return { lsn, sum: own(sum) };
 }
 
 function ownEntry(entry: Entry): Entry {

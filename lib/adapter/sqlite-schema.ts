@@ -36,6 +36,10 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (lsn, chunk)) STRICT;
    CREATE TABLE snapshot_manifest (
      lsn INTEGER PRIMARY KEY, chunks INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;`,
+  // Not in replica_state: it stands before there is a row, and the row is only the fence.
+  `CREATE TABLE readmission (
+     set_id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, owner BLOB NOT NULL,
+     incarnation INTEGER NOT NULL) STRICT;`,
 ];
 
 /**

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -121,6 +121,7 @@ function makeHandlers(db: DatabaseSync, schema: Schema): Handlers {
       return turnOf;
     },
     readSnapshot: () => readSnapshot(db),
+    probe: () => ({ clockMs: Date.now(), dataDirectory: realpathSync(setup.path) }),
   };
 }
 

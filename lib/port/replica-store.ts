@@ -4,7 +4,9 @@ import type { Epoch, Lsn } from '../core/units.ts';
 /**
  * One replica of one Set: passive, independent of its siblings (SPEC section RS, replication.md).
  * Every method is one transaction. A rejected promise is a {@link StoreError}: `unavailable` did
- * nothing for certain, `unknown` may have been done (P8).
+ * nothing for certain, `unknown` may have been done (P8). Over a network every call has a deadline
+ * (append, fenceRow, beat, probe 1 s; takeOver 2 s; the others 10 s): late is `unknown` for a write
+ * and `unavailable` for a read, and the connection is thrown away.
  */
 export interface ReplicaStore {
   /** [RS1] Makes the rows of a new replica; never touches an existing one. */
@@ -13,8 +15,15 @@ export interface ReplicaStore {
   takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply>;
   /** [RS3] P6: in LSN order; the answer tells how far. `entries` is not empty and contiguous. */
   append(args: { fence: Fence; entries: readonly Entry[] }): Promise<AppendReply>;
-  /** [RS4] P4: under the fence, moves every row above `after` to the discarded ones. */
-  truncate(args: { fence: Fence; after: Lsn }): Promise<'done' | 'fenced'>;
+  /**
+   * [RS4] P4: under the fence, moves every row above `after` to the discarded ones, and only while
+   * the journal ends with `head`: one that lands late finds another head and is a `mismatch`.
+   */
+  truncate(args: {
+    fence: Fence;
+    after: Lsn;
+    head: Place;
+  }): Promise<'done' | 'fenced' | 'mismatch'>;
   /** [RS5] Entries above `after` in order, at most `limitBytes` of payload but at least one if there is one. */
   read(args: { after: Lsn; limitBytes: number }): Promise<Entry[]>;
   /** [RS6] Strong reads and tripwires: the fence row as it is, now. */
@@ -25,14 +34,24 @@ export interface ReplicaStore {
     replica: number;
     incarnation: number;
   }): Promise<'done' | 'fenced'>;
-  /** [RS8] P9 (2): journal of a replica without a vote, replaced above `after`; refused where `alive` proves a vote. */
+  /**
+   * [RS8] P9 (2): the journal of a replica without a vote, replaced above `after`. The replica
+   * remembers (epoch, owner, incarnation) of the newest re-admission, so that a late call never
+   * overtakes a newer one (`fenced`). `has_vote`: the alive row proves one. `mismatch`: the entry
+   * at `after` is not the one that `entries[0]` chains to; nothing was changed. A call that failed
+   * or timed out is never resent: the leader takes a new incarnation.
+   */
   restore(args: {
     epoch: Epoch;
     owner: Uint8Array;
+    incarnation: number;
     after: Lsn;
     entries: readonly Entry[];
-  }): Promise<'done' | 'fenced' | 'has_vote'>;
-  /** [RS9] P9 (3): the row, then the alive row on the same connection, never resent. */
+  }): Promise<'done' | 'fenced' | 'has_vote' | 'mismatch'>;
+  /**
+   * [RS9] P9 (3): the row, then the alive row on the same connection, never resent. `fenced` below
+   * the remembered re-admission; `mismatch` unless the journal ends with `head`.
+   */
   admit(args: {
     epoch: Epoch;
     owner: Uint8Array;
@@ -40,7 +59,8 @@ export interface ReplicaStore {
     incarnations: readonly number[];
     clusterId: Uint8Array;
     replicaId: number;
-  }): Promise<'done' | 'fenced'>;
+    head: Place;
+  }): Promise<'done' | 'fenced' | 'mismatch'>;
   /** [RS10] Lazily written; never falls. */
   setCommit(at: Lsn): Promise<void>;
   commitLsn(): Promise<Lsn>;
@@ -59,6 +79,8 @@ export interface ReplicaStore {
     manifest: Uint8Array;
   }): Promise<void>;
   readSnapshot(): Promise<{ lsn: Lsn; chunks: Uint8Array[]; manifest: Uint8Array } | null>;
+  /** [RS19] What the server is: its own clock (rulings 7), and which disk it writes to. */
+  probe(): Promise<Probe>;
   close(): Promise<void>;
 }
 
@@ -79,7 +101,17 @@ export type FenceRow = {
   readonly proved: boolean;
 };
 
-export type Head = { readonly lsn: Lsn; readonly epoch: Epoch; readonly sum: Uint8Array };
+/** One entry by its place and checksum; LSN 0 with a zero sum below the first. */
+export type Place = { readonly lsn: Lsn; readonly sum: Uint8Array };
+
+export type Head = Place & { readonly epoch: Epoch };
+
+export type Probe = {
+  /** Milliseconds since 1970 by the replica's own clock. */
+  readonly clockMs: number;
+  /** Equal only for replicas that live on one data directory, which are one replica (rulings 6). */
+  readonly dataDirectory: string;
+};
 
 export type TakeOverReply =
   | {
@@ -92,6 +124,8 @@ export type TakeOverReply =
       projectedLsn: Lsn;
       /** LSN 0 with a zero sum when the journal is empty. */
       head: Head;
+      /** Newest epoch that took entries away here (truncate, restore); 0 when none ever did. */
+      discardedBy: number;
     }
   | { kind: 'refused'; fenceEpoch: Epoch }
   /** P0: no row, no vote. */

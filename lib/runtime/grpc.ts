@@ -1,7 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { ChannelOptions, ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
+import type {
+  CallOptions,
+  ChannelOptions,
+  ClientDuplexStream,
+  ServerDuplexStream,
+  ServiceError,
+  sendUnaryData,
+} from '@grpc/grpc-js';
 import {
   Metadata,
   Server,
@@ -15,6 +22,10 @@ import { loadSync } from '@grpc/proto-loader';
 import { assert } from '../core/assert.ts';
 import type { ProtoGrpcType } from '../../proto/gen/hongbao.ts';
 import type { SetNodeHandlers } from '../../proto/gen/hongbao/SetNode.ts';
+import type {
+  StepDownReply,
+  StepDownReply__Output,
+} from '../../proto/gen/hongbao/StepDownReply.ts';
 import { GrpcStream } from './grpc-stream.ts';
 import type { BatchStream, SetNodeClient, SetNodeStreams, StreamListener } from './stream.ts';
 import { messageBytesMax } from './stream.ts';
@@ -42,6 +53,12 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 const UNIX_PATH_BYTES_MAX = 100;
 /** After this a stopping server no longer waits for callers to go. */
 const STOP_GRACE_MS = 1_000;
+/** An operator asks several nodes: a dead one is not waited for. */
+const STATUS_MS = 2_000;
+/** Sealed commands finish first, or the quorum timeout ends them. */
+const STEP_DOWN_MS = 10_000;
+
+type Done<Answer> = (error: ServiceError | null, answer?: Answer) => void;
 
 // What goes wrong comes back as a value or a status; the library would also print it.
 setLogVerbosity(logVerbosity.NONE);
@@ -95,6 +112,8 @@ export async function serveSetNode(args: {
     Commands: (call) => accept(call, (stream) => handlers.commands(stream)),
     Queries: (call) => accept(call, (stream) => handlers.queries(stream)),
     Events: (call) => accept(call, (stream) => handlers.events(stream)),
+    Status: (_call, callback) => callback(null, handlers.status()),
+    StepDown: (_call, callback) => void answerStepDown(handlers, callback),
   };
   server.addService(hongbao().SetNode.service, implementation);
   await removeStaleSocket(address);
@@ -118,6 +137,17 @@ export async function serveSetNode(args: {
         });
       }),
   };
+}
+
+async function answerStepDown(
+  handlers: SetNodeStreams,
+  callback: sendUnaryData<StepDownReply>,
+): Promise<void> {
+  try {
+    callback(null, { stepped: await handlers.stepDown() });
+  } catch (error) {
+    callback(new Error(String(error)));
+  }
 }
 
 /** Opens nothing yet: each stream makes a connection of its own, so that a long read delays no grab. */
@@ -152,7 +182,32 @@ export function openSetNode(address: string): SetNodeClient {
     return stream;
   };
 
+  /** One question on a connection of its own. */
+  const ask = <Answer>(
+    deadlineMs: number,
+    call: (client: Client, options: CallOptions, done: Done<Answer>) => unknown,
+  ): Promise<Answer> => {
+    const client = new (hongbao().SetNode)(address, credentials.createInsecure(), {
+      ...CHANNEL_OPTIONS,
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    const answered = new Promise<Answer>((resolve, reject) => {
+      call(client, { deadline: Date.now() + deadlineMs }, (error, answer) => {
+        if (error !== null || answer === undefined) reject(error ?? new Error('no answer'));
+        else resolve(answer);
+      });
+    });
+    return answered.finally(() => client.close());
+  };
+
   return {
+    status: () => ask(STATUS_MS, (client, options, done) => client.status({}, options, done)),
+    stepDown: async () => {
+      const { stepped } = await ask<StepDownReply__Output>(STEP_DOWN_MS, (client, options, done) =>
+        client.stepDown({}, options, done),
+      );
+      return stepped;
+    },
     commands: (listener) => start((client) => client.commands(), listener),
     queries: (listener) => start((client) => client.queries(), listener),
     events: (listener) => start((client) => client.events(), listener),

@@ -5,20 +5,26 @@ import type { RuntimeMetrics } from './metrics.ts';
 import { processMetrics } from './metrics.ts';
 
 /**
- * `GET /metrics` on the loopback, for tiers that have no HTTP server of their own. `port` 0 chooses
+ * `GET /metrics` on the loopback, for tiers that have no HTTP server of their own, with `/healthz`
+ * (200 while the process lives) and `/readyz` (200 while `isReady`, else 503). `port` 0 chooses
  * one. Rejects when the port is taken.
  */
 export async function serveMetrics(args: {
   port: number;
   metrics: RuntimeMetrics;
+  /** Default: always. */
+  isReady?: () => boolean;
 }): Promise<Part & { readonly port: number }> {
-  const { metrics } = args;
+  const { metrics, isReady = () => true } = args;
   const refresh = processMetrics(metrics);
   const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url !== '/metrics') {
-      response.writeHead(404).end();
-      return;
+    const path = request.method === 'GET' ? request.url : null;
+    if (path === '/healthz') return void response.writeHead(200).end('ok\n');
+    if (path === '/readyz') {
+      const ready = isReady();
+      return void response.writeHead(ready ? 200 : 503).end(ready ? 'ready\n' : 'not ready\n');
     }
+    if (path !== '/metrics') return void response.writeHead(404).end();
     refresh();
     metrics.expose().then(
       (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),

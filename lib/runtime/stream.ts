@@ -8,6 +8,7 @@ import type {
   EventInterest,
   EventInterest__Output,
 } from '../../proto/gen/hongbao/EventInterest.ts';
+import type { NodeStatus, NodeStatus__Output } from '../../proto/gen/hongbao/NodeStatus.ts';
 import type { QueryBatch, QueryBatch__Output } from '../../proto/gen/hongbao/QueryBatch.ts';
 import type {
   QueryReplyBatch,
@@ -50,6 +51,9 @@ export const messageBytesMax = 4 * 1_048_576;
 
 /** One Set's server side: a function per stream, called for each one that a caller opens. */
 export interface SetNodeStreams {
+  status(): NodeStatus;
+  /** false: this node does not lead. Resolves when a standby may take over. */
+  stepDown(): Promise<boolean>;
   commands(stream: BatchStream<CommandReplyBatch>): StreamListener<CommandBatch__Output>;
   queries(stream: BatchStream<QueryReplyBatch>): StreamListener<QueryBatch__Output>;
   events(stream: BatchStream<EventBatch>): StreamListener<EventInterest__Output>;
@@ -60,6 +64,10 @@ export interface SetNodeClient {
   commands(listener: StreamListener<CommandReplyBatch__Output>): BatchStream<CommandBatch>;
   queries(listener: StreamListener<QueryReplyBatch__Output>): BatchStream<QueryBatch>;
   events(listener: StreamListener<EventBatch__Output>): BatchStream<EventInterest>;
+  /** What the node is to its Set. Rejects when it does not answer within 2 s. */
+  status(): Promise<NodeStatus__Output>;
+  /** See {@link SetNodeStreams}. Rejects when it does not answer within 10 s. */
+  stepDown(): Promise<boolean>;
   /** Aborts every stream. */
   close(): void;
 }

@@ -34,6 +34,7 @@ import type { MembershipQuery as _hongbao_MembershipQuery, MembershipQuery__Outp
 import type { Message as _hongbao_Message, Message__Output as _hongbao_Message__Output } from './hongbao/Message.ts';
 import type { MoneyAnswer as _hongbao_MoneyAnswer, MoneyAnswer__Output as _hongbao_MoneyAnswer__Output } from './hongbao/MoneyAnswer.ts';
 import type { MoneyQuery as _hongbao_MoneyQuery, MoneyQuery__Output as _hongbao_MoneyQuery__Output } from './hongbao/MoneyQuery.ts';
+import type { NodeStatus as _hongbao_NodeStatus, NodeStatus__Output as _hongbao_NodeStatus__Output } from './hongbao/NodeStatus.ts';
 import type { OutboxAnswer as _hongbao_OutboxAnswer, OutboxAnswer__Output as _hongbao_OutboxAnswer__Output } from './hongbao/OutboxAnswer.ts';
 import type { OutboxCursor as _hongbao_OutboxCursor, OutboxCursor__Output as _hongbao_OutboxCursor__Output } from './hongbao/OutboxCursor.ts';
 import type { OutboxEntry as _hongbao_OutboxEntry, OutboxEntry__Output as _hongbao_OutboxEntry__Output } from './hongbao/OutboxEntry.ts';
@@ -45,7 +46,11 @@ import type { Query as _hongbao_Query, Query__Output as _hongbao_Query__Output }
 import type { QueryBatch as _hongbao_QueryBatch, QueryBatch__Output as _hongbao_QueryBatch__Output } from './hongbao/QueryBatch.ts';
 import type { QueryReply as _hongbao_QueryReply, QueryReply__Output as _hongbao_QueryReply__Output } from './hongbao/QueryReply.ts';
 import type { QueryReplyBatch as _hongbao_QueryReplyBatch, QueryReplyBatch__Output as _hongbao_QueryReplyBatch__Output } from './hongbao/QueryReplyBatch.ts';
+import type { ReplicaStatus as _hongbao_ReplicaStatus, ReplicaStatus__Output as _hongbao_ReplicaStatus__Output } from './hongbao/ReplicaStatus.ts';
 import type { SetNodeClient as _hongbao_SetNodeClient, SetNodeDefinition as _hongbao_SetNodeDefinition } from './hongbao/SetNode.ts';
+import type { StatusAsk as _hongbao_StatusAsk, StatusAsk__Output as _hongbao_StatusAsk__Output } from './hongbao/StatusAsk.ts';
+import type { StepDownAsk as _hongbao_StepDownAsk, StepDownAsk__Output as _hongbao_StepDownAsk__Output } from './hongbao/StepDownAsk.ts';
+import type { StepDownReply as _hongbao_StepDownReply, StepDownReply__Output as _hongbao_StepDownReply__Output } from './hongbao/StepDownReply.ts';
 import type { WalletAnswer as _hongbao_WalletAnswer, WalletAnswer__Output as _hongbao_WalletAnswer__Output } from './hongbao/WalletAnswer.ts';
 import type { WalletQuery as _hongbao_WalletQuery, WalletQuery__Output as _hongbao_WalletQuery__Output } from './hongbao/WalletQuery.ts';
 
@@ -88,6 +93,7 @@ export interface ProtoGrpcType {
     Message: MessageTypeDefinition<_hongbao_Message, _hongbao_Message__Output>
     MoneyAnswer: MessageTypeDefinition<_hongbao_MoneyAnswer, _hongbao_MoneyAnswer__Output>
     MoneyQuery: MessageTypeDefinition<_hongbao_MoneyQuery, _hongbao_MoneyQuery__Output>
+    NodeStatus: MessageTypeDefinition<_hongbao_NodeStatus, _hongbao_NodeStatus__Output>
     OutboxAnswer: MessageTypeDefinition<_hongbao_OutboxAnswer, _hongbao_OutboxAnswer__Output>
     OutboxCursor: MessageTypeDefinition<_hongbao_OutboxCursor, _hongbao_OutboxCursor__Output>
     OutboxEntry: MessageTypeDefinition<_hongbao_OutboxEntry, _hongbao_OutboxEntry__Output>
@@ -99,7 +105,11 @@ export interface ProtoGrpcType {
     QueryBatch: MessageTypeDefinition<_hongbao_QueryBatch, _hongbao_QueryBatch__Output>
     QueryReply: MessageTypeDefinition<_hongbao_QueryReply, _hongbao_QueryReply__Output>
     QueryReplyBatch: MessageTypeDefinition<_hongbao_QueryReplyBatch, _hongbao_QueryReplyBatch__Output>
+    ReplicaStatus: MessageTypeDefinition<_hongbao_ReplicaStatus, _hongbao_ReplicaStatus__Output>
     SetNode: SubtypeConstructor<typeof grpc.Client, _hongbao_SetNodeClient> & { service: _hongbao_SetNodeDefinition }
+    StatusAsk: MessageTypeDefinition<_hongbao_StatusAsk, _hongbao_StatusAsk__Output>
+    StepDownAsk: MessageTypeDefinition<_hongbao_StepDownAsk, _hongbao_StepDownAsk__Output>
+    StepDownReply: MessageTypeDefinition<_hongbao_StepDownReply, _hongbao_StepDownReply__Output>
     WalletAnswer: MessageTypeDefinition<_hongbao_WalletAnswer, _hongbao_WalletAnswer__Output>
     WalletQuery: MessageTypeDefinition<_hongbao_WalletQuery, _hongbao_WalletQuery__Output>
   }

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
-import { lsn } from '../../lib/core/units.ts';
+import { epochOf, lsn } from '../../lib/core/units.ts';
 import type { ReplicaWorld } from './replica-world.ts';
 import {
   CLUSTER,
@@ -39,6 +39,7 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
         commitLsn: 0,
         projectedLsn: 0,
         head: { lsn: 0, epoch: 0, sum: ZERO_SUM },
+        discardedBy: 0,
       });
     },
   },
@@ -90,6 +91,7 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
         commitLsn: 2,
         projectedLsn: 1,
         head: { lsn: 3, epoch: E1, sum: chain[2]?.sum },
+        discardedBy: 0,
       });
     },
   },
@@ -151,6 +153,28 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS2g',
+    says: 'the report names the newest epoch that took entries away here',
+    check: async (world) => {
+      await startVoter(world.store);
+      const chain = makeChain({ prev: null, count: 3 });
+      await world.store.append({ fence: FENCE_A, entries: chain });
+      const [one, two, three] = chain;
+      if (one === undefined || two === undefined || three === undefined) throw new Error('three');
+      await world.store.truncate({ fence: FENCE_A, after: lsn(3), head: three });
+      const nothing = await world.store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(nothing).toMatchObject({ discardedBy: 0 });
+      await world.store.truncate({ fence: FENCE_B, after: lsn(2), head: three });
+      const second = await world.store.takeOver({ epoch: E3, owner: OWNER_A });
+      expect(second).toMatchObject({ discardedBy: E2 });
+      await world.restart();
+      const by = { epoch: E3, owner: OWNER_A, incarnation: 40 };
+      await world.store.restore({ ...by, after: lsn(1), entries: [] });
+      const third = await world.store.takeOver({ epoch: epochOf(4, 0), owner: OWNER_B });
+      expect(third).toMatchObject({ discardedBy: E3 });
+    },
+  },
+  {
     id: 'RS6a',
     says: 'the fence row is null without a row, and shows owner and proof as they are now',
     check: async (world) => {
@@ -193,6 +217,19 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
       }
       const reply = await world.store.takeOver({ epoch: E2, owner: OWNER_B });
       expect(reply).toMatchObject({ incarnations: [1, 1, 1] });
+    },
+  },
+  {
+    id: 'RS7c',
+    says: 'a replica beyond those of the bootstrap is recorded too: the Set grows',
+    check: async (world) => {
+      const { store } = world;
+      await store.bootstrap({ ...BOOT, replicas: 1 });
+      await store.takeOver({ epoch: E1, owner: OWNER_A });
+      const record = { fence: FENCE_A, replica: 2, incarnation: 17 };
+      expect(await store.recordIncarnation(record)).toBe('done');
+      const reply = await store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(reply).toMatchObject({ incarnations: [1, 0, 17] });
     },
   },
   {

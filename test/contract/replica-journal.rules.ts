@@ -204,7 +204,9 @@ export const JOURNAL_RULES: readonly Rule<ReplicaWorld>[] = [
     check: async (world) => {
       const chain = await withThree(world.store);
       await world.store.takeOver({ epoch: E2, owner: OWNER_B });
-      expect(await world.store.truncate({ fence: FENCE_B, after: lsn(1) })).toBe('done');
+      expect(await world.store.truncate({ fence: FENCE_B, after: lsn(1), head: chain[2] })).toBe(
+        'done',
+      );
       await isUnchanged(world.store, chain.slice(0, 1));
       const moved = chain.slice(1).map((entry) => ({ lsn: entry.lsn, sum: entry.sum, by: E2 }));
       expect(await world.discarded()).toEqual(moved);
@@ -220,7 +222,7 @@ export const JOURNAL_RULES: readonly Rule<ReplicaWorld>[] = [
         { ...FENCE_A, owner: OWNER_B },
         { ...FENCE_A, incarnation: 2 },
       ]) {
-        expect(await world.store.truncate({ fence, after: lsn(0) })).toBe('fenced');
+        expect(await world.store.truncate({ fence, after: lsn(0), head: chain[2] })).toBe('fenced');
       }
       await isUnchanged(world.store, chain);
       expect(await world.discarded()).toEqual([]);
@@ -232,10 +234,11 @@ export const JOURNAL_RULES: readonly Rule<ReplicaWorld>[] = [
     check: async (world) => {
       const chain = await withThree(world.store);
       await world.store.setCommit(lsn(2));
-      const call = world.store.truncate({ fence: FENCE_A, after: lsn(1) });
+      const call = world.store.truncate({ fence: FENCE_A, after: lsn(1), head: chain[2] });
       await expect(call).rejects.toMatchObject({ name: 'StoreError', code: 'rejected' });
       await isUnchanged(world.store, chain);
-      expect(await world.store.truncate({ fence: FENCE_A, after: lsn(2) })).toBe('done');
+      const above = { fence: FENCE_A, after: lsn(2), head: chain[2] };
+      expect(await world.store.truncate(above)).toBe('done');
     },
   },
   {
@@ -243,12 +246,27 @@ export const JOURNAL_RULES: readonly Rule<ReplicaWorld>[] = [
     says: 'another chain can follow, and one place may be discarded more than once',
     check: async (world) => {
       const chain = await withThree(world.store);
-      await world.store.truncate({ fence: FENCE_A, after: lsn(2) });
+      await world.store.truncate({ fence: FENCE_A, after: lsn(2), head: chain[2] });
       const other = makeEntry({ prev: chain[1], changes: put(33) });
       const reply = await world.store.append({ fence: FENCE_A, entries: [other] });
       expect(reply).toEqual({ kind: 'acked', lsn: 3 });
-      await world.store.truncate({ fence: FENCE_A, after: lsn(2) });
+      await world.store.truncate({ fence: FENCE_A, after: lsn(2), head: other });
       expect((await world.discarded()).map(({ sum }) => sum)).toEqual([chain[2].sum, other.sum]);
+    },
+  },
+  {
+    id: 'RS4e',
+    says: 'one that lands late finds another head, and cuts nothing off',
+    check: async (world) => {
+      const chain = await withThree(world.store);
+      const late = { fence: FENCE_A, after: lsn(1), head: chain[2] };
+      expect(await world.store.truncate(late)).toBe('done');
+      const other = makeChain({ prev: chain[0], count: 2, changes: (at) => put(at + 50) });
+      await world.store.append({ fence: FENCE_A, entries: other });
+      expect(await world.store.truncate(late)).toBe('mismatch');
+      const short = { ...late, head: other[0] as Entry };
+      expect(await world.store.truncate(short)).toBe('mismatch');
+      await isUnchanged(world.store, [chain[0], ...other]);
     },
   },
   {

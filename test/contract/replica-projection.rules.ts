@@ -203,7 +203,7 @@ export const PROJECTION_RULES: readonly Rule<ReplicaWorld>[] = [
       await world.store.project(lsn(2));
       const fence = { ...FENCE_A, epoch: E2 };
       await world.store.takeOver({ epoch: E2, owner: fence.owner });
-      await world.store.truncate({ fence, after: lsn(1) });
+      await world.store.truncate({ fence, after: lsn(1), head: two });
       const other = makeEntry({ prev: one, epoch: E2, changes: [addTo('ann', 100)] });
       await world.store.append({ fence, entries: [other] });
       await world.store.setCommit(lsn(2));

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { Entry } from '../../lib/core/journal-entry.ts';
+import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import type { ReplicaWorld } from './replica-world.ts';
@@ -18,7 +19,8 @@ import {
 } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
-/** What the leader of E2 admits with. */
+const EMPTY = { lsn: lsn(0), sum: ZERO_SUM };
+/** What the leader of E2 admits an empty replica with. */
 const ADMIT = {
   epoch: E2,
   owner: OWNER_B,
@@ -26,8 +28,9 @@ const ADMIT = {
   incarnations: [40, 1, 1],
   clusterId: CLUSTER,
   replicaId: 0,
+  head: EMPTY,
 };
-const BY_B = { epoch: E2, owner: OWNER_B };
+const BY_B = { epoch: E2, owner: OWNER_B, incarnation: 40 };
 const AGAIN = { ...FENCE_B, incarnation: 40 };
 
 async function voterWith(store: ReplicaStore, count: number): Promise<Entry[]> {
@@ -84,9 +87,9 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
       await world.store.takeOver({ epoch: E2, owner: OWNER_B });
       await world.restart();
       const nothing = { after: lsn(0), entries: [] };
-      const lower = await world.store.restore({ epoch: E1, owner: OWNER_A, ...nothing });
+      const lower = await world.store.restore({ ...BY_B, epoch: E1, owner: OWNER_A, ...nothing });
       expect(lower).toBe('fenced');
-      const other = await world.store.restore({ epoch: E2, owner: OWNER_A, ...nothing });
+      const other = await world.store.restore({ ...BY_B, owner: OWNER_A, ...nothing });
       expect(other).toBe('fenced');
       expect(await sums(world.store)).toEqual(sumsOf(chain));
     },
@@ -113,16 +116,16 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
   },
   {
     id: 'RS8e',
-    says: 'entries that do not follow what is there are rejected and change nothing',
+    says: 'entries that do not follow what is there are a mismatch and change nothing',
     check: async (world) => {
       const chain = await voterWith(world.store, 2);
       await world.restart();
       const far = makeChain({ prev: chain[1] as Entry, count: 2 }).slice(1);
-      const gap = world.store.restore({ ...BY_B, after: lsn(3), entries: far });
-      await expect(gap).rejects.toMatchObject({ code: 'rejected' });
+      const gap = await world.store.restore({ ...BY_B, after: lsn(3), entries: far });
+      expect(gap).toBe('mismatch');
       const foreign = makeChain({ prev: makeEntry({ prev: null, epoch: E2 }), count: 1 });
-      const wrong = world.store.restore({ ...BY_B, after: lsn(1), entries: foreign });
-      await expect(wrong).rejects.toMatchObject({ code: 'rejected' });
+      const wrong = await world.store.restore({ ...BY_B, after: lsn(1), entries: foreign });
+      expect(wrong).toBe('mismatch');
       expect(await sums(world.store)).toEqual(sumsOf(chain));
       expect(await world.discarded()).toEqual([]);
     },
@@ -141,12 +144,59 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS8g',
+    says: 'a late call of an earlier incarnation is fenced, also where there is no row',
+    check: async (world) => {
+      const chain = makeChain({ prev: null, count: 3 });
+      const restore = (by: Partial<typeof BY_B>, entries: readonly Entry[]): Promise<string> =>
+        world.store.restore({ ...BY_B, ...by, after: lsn(0), entries });
+      expect(await restore({ incarnation: 41 }, chain)).toBe('done');
+      expect(await restore({ incarnation: 40 }, [])).toBe('fenced');
+      expect(await restore({ epoch: E1, owner: OWNER_A, incarnation: 90 }, [])).toBe('fenced');
+      expect(await restore({ owner: OWNER_A, incarnation: 41 }, [])).toBe('fenced');
+      expect(await restore({ owner: OWNER_A, incarnation: 42 }, [])).toBe('fenced');
+      await world.restart();
+      expect(await restore({ incarnation: 40 }, [])).toBe('fenced');
+      expect(await sums(world.store)).toEqual(sumsOf(chain));
+      expect(await restore({ incarnation: 41 }, chain.slice(0, 2))).toBe('done');
+      expect(await restore({ epoch: E3, owner: OWNER_A, incarnation: 50 }, [])).toBe('done');
+      expect(await sums(world.store)).toEqual([]);
+    },
+  },
+  {
+    id: 'RS8h',
+    says: 'a call that lands after its own admission is fenced',
+    check: async (world) => {
+      const chain = await voterWith(world.store, 2);
+      await world.restart();
+      expect(await world.store.admit({ ...ADMIT, head: chain[1] as Entry })).toBe('done');
+      await world.restart();
+      const late = await world.store.restore({ ...BY_B, after: lsn(0), entries: [] });
+      expect(late).toBe('fenced');
+      expect(await sums(world.store)).toEqual(sumsOf(chain));
+    },
+  },
+  {
+    id: 'RS8i',
+    says: 'a mismatch is forgotten: the earlier incarnation goes on',
+    check: async (world) => {
+      const chain = makeChain({ prev: null, count: 3 });
+      await world.store.restore({ ...BY_B, after: lsn(0), entries: chain.slice(0, 1) });
+      const newer = { ...BY_B, incarnation: 41 };
+      const gap = await world.store.restore({ ...newer, after: lsn(2), entries: chain.slice(2) });
+      expect(gap).toBe('mismatch');
+      const next = { ...BY_B, after: lsn(1), entries: chain.slice(1) };
+      expect(await world.store.restore(next)).toBe('done');
+    },
+  },
+  {
     id: 'RS9a',
     says: 'an admitted replica votes with its new incarnation and knows those of the others',
     check: async (world) => {
       const chain = makeChain({ prev: null, count: 2, epoch: E2 });
       await world.store.restore({ ...BY_B, after: lsn(0), entries: chain.slice(0, 1) });
-      expect(await world.store.admit({ ...ADMIT, incarnations: [40, 7, 1] })).toBe('done');
+      const admit = { ...ADMIT, incarnations: [40, 7, 1], head: chain[0] as Entry };
+      expect(await world.store.admit(admit)).toBe('done');
       expect(await world.store.fenceRow()).toEqual({
         fenceEpoch: E2,
         fenceOwner: OWNER_B,
@@ -199,7 +249,7 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
     check: async (world) => {
       const chain = await voterWith(world.store, 1);
       const copy = await world.copyDisk();
-      await world.store.admit(ADMIT);
+      await world.store.admit({ ...ADMIT, head: chain[0] as Entry });
       const next = makeEntry({ prev: chain[0] as Entry, epoch: E2 });
       const acked = await world.store.append({ fence: AGAIN, entries: [next] });
       expect(acked).toEqual({ kind: 'acked', lsn: 2 });
@@ -223,7 +273,7 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
       await world.wipe();
       expect(await world.store.fenceRow()).toBeNull();
       await world.store.restore({ ...BY_B, after: lsn(0), entries: chain });
-      expect(await world.store.admit(ADMIT)).toBe('done');
+      expect(await world.store.admit({ ...ADMIT, head: chain[1] as Entry })).toBe('done');
       const next = makeEntry({ prev: chain[1] as Entry, epoch: E2 });
       const reply = await world.store.append({ fence: AGAIN, entries: [next] });
       expect(reply).toEqual({ kind: 'acked', lsn: 3 });
@@ -242,6 +292,45 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
         await expect(world.store.admit(wrong)).rejects.toMatchObject({ code: 'rejected' });
       }
       expect(await world.store.fenceRow()).toMatchObject({ incarnation: 1, fenceEpoch: E1 });
+    },
+  },
+  {
+    id: 'RS9h',
+    says: 'another head than the one that the leader brought is a mismatch and gives no vote',
+    check: async (world) => {
+      const chain = await voterWith(world.store, 2);
+      await world.restart();
+      const other = makeChain({ prev: chain[0] as Entry, count: 1, epoch: E2 });
+      for (const head of [chain[0] as Entry, other[0] as Entry, EMPTY]) {
+        expect(await world.store.admit({ ...ADMIT, head })).toBe('mismatch');
+      }
+      expect(await world.store.fenceRow()).toMatchObject({ incarnation: 1, proved: false });
+      expect(await world.store.admit({ ...ADMIT, head: chain[1] as Entry })).toBe('done');
+    },
+  },
+  {
+    id: 'RS9i',
+    says: 'an admission below the newest re-admission is fenced, and one above it is remembered',
+    check: async (world) => {
+      const newer = { ...BY_B, incarnation: 41 };
+      await world.store.restore({ ...newer, after: lsn(0), entries: [] });
+      expect(await world.store.admit(ADMIT)).toBe('fenced');
+      expect(await world.store.admit({ ...ADMIT, incarnation: 42 })).toBe('done');
+      await world.dropFenceRow();
+      const late = await world.store.restore({ ...newer, after: lsn(0), entries: [] });
+      expect(late).toBe('fenced');
+      expect(await world.store.admit({ ...ADMIT, incarnation: 41 })).toBe('fenced');
+    },
+  },
+  {
+    id: 'RS19a',
+    says: 'a probe tells the clock and the disk, which outlive a restart',
+    check: async (world) => {
+      const before = await world.store.probe();
+      expect(Math.abs(before.clockMs - Date.now())).toBeLessThan(5_000);
+      expect(before.dataDirectory).not.toBe('');
+      await world.restart();
+      expect(await world.store.probe()).toMatchObject({ dataDirectory: before.dataDirectory });
     },
   },
 ];

@@ -49,10 +49,43 @@ class TakesOnlyFirst extends MemoryReplica {
 }
 
 class AdmitsAgain extends MemoryReplica {
-  override async admit(args: Parameters<MemoryReplica['admit']>[0]): Promise<'done' | 'fenced'> {
+  override async admit(
+    args: Parameters<MemoryReplica['admit']>[0],
+  ): ReturnType<MemoryReplica['admit']> {
     const reply = await super.admit(args);
     if (reply === 'done') return reply;
     return super.admit({ ...args, incarnation: args.incarnation + 1 });
+  }
+}
+
+/** Every call is the newest: what lands late overtakes what came after it. */
+class ForgetsReadmissions extends MemoryReplica {
+  #count = 100;
+
+  override async restore(
+    args: Parameters<MemoryReplica['restore']>[0],
+  ): ReturnType<MemoryReplica['restore']> {
+    const newest = { epoch: epoch(args.epoch + 256 * this.#count), incarnation: this.#count };
+    this.#count += 1;
+    return super.restore({ ...args, ...newest });
+  }
+}
+
+class AdmitsAnyHead extends MemoryReplica {
+  override async admit(
+    args: Parameters<MemoryReplica['admit']>[0],
+  ): ReturnType<MemoryReplica['admit']> {
+    const entries = await this.read({ after: lsn(0), limitBytes: 1_000_000 });
+    return super.admit({ ...args, head: entries.at(-1) ?? args.head });
+  }
+}
+
+class CutsAnyHead extends MemoryReplica {
+  override async truncate(
+    args: Parameters<MemoryReplica['truncate']>[0],
+  ): ReturnType<MemoryReplica['truncate']> {
+    const entries = await this.read({ after: lsn(0), limitBytes: 1_000_000 });
+    return super.truncate({ ...args, head: entries.at(-1) ?? args.head });
   }
 }
 
@@ -91,6 +124,10 @@ const PLANTED: readonly [typeof MemoryReplica, string][] = [
   [MakesDefaultRow, 'RS2c'],
   [TakesOnlyFirst, 'RS3a'],
   [AdmitsAgain, 'RS9b'],
+  [ForgetsReadmissions, 'RS8g'],
+  [ForgetsReadmissions, 'RS8h'],
+  [AdmitsAnyHead, 'RS9h'],
+  [CutsAnyHead, 'RS4e'],
   [ProjectsUncommitted, 'RS12a'],
   [ForgetsDiscarded, 'RS4a'],
   [ReadsPastLimit, 'RS5a'],

@@ -148,6 +148,7 @@ export class World implements Router {
       events: news.events,
       wallets: Buffer.from(encodeWalletEvents(news.wallets)),
       walletCount: news.wallets.length,
+      leaderEpoch: String(EPOCH),
     };
     for (const listener of this.#listeners) listener.events(batch);
   }

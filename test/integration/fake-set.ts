@@ -25,6 +25,8 @@ import { firstTopology } from '../../router/topology.ts';
 
 const SILENT = { info() {}, warn() {}, error() {} };
 
+const NOTHING = Buffer.alloc(0);
+
 type Seen = { tag: number; hex: string; command: Command };
 
 /** A Set behind a real gRPC server: answers what the test says, and remembers what came. */
@@ -36,50 +38,82 @@ export class FakeSet {
   readonly interests: EventInterest__Output[] = [];
   readonly eventStreams: BatchStream<EventBatch>[] = [];
   commandStreams = 0;
+  /** 0: it does not lead. */
+  epoch = 7;
   /** The outcome of a command, or null for no answer. */
   decide: (command: Command) => Outcome | null = () => null;
   reply: (query: Query__Output) => QueryReply | null = () => null;
+  /** Newest epoch that leads as far as it knows. */
+  leaderEpoch = 0;
+  /** SIGSTOP: connections stay, nothing comes. */
+  paused = false;
+  #signs: (() => void)[] = [];
+  #timer: NodeJS.Timeout | null = null;
   #current: BatchStream<CommandReplyBatch> | null = null;
   #server: SetNodeServer | null = null;
   #lsn = 0;
 
-  constructor(id: number, folder: string) {
+  /** `node`: another node of the same Set. */
+  constructor(id: number, folder: string, node = '') {
     this.id = setId(id);
-    this.address = `unix:${join(folder, `${id}.sock`)}`;
+    this.address = `unix:${join(folder, `${id}${node}.sock`)}`;
   }
 
   async start(): Promise<void> {
+    this.#timer = setInterval(() => this.tell(), 500);
     this.#server = await serveSetNode({
       address: this.address,
       handlers: {
         commands: (stream) => {
           this.commandStreams += 1;
           this.#current = stream;
+          this.#tell(() => stream.send({ ...this.#standing(), body: NOTHING }));
           return {
             message: (batch) => this.#commands(stream, batch.body),
             closed: () => {},
           };
         },
-        queries: (stream) => ({
-          message: (batch) => {
-            const replies = batch.queries.flatMap((query) => {
-              const reply = this.reply(query);
-              return reply === null ? [] : [{ ...reply, tag: query.tag }];
-            });
-            if (replies.length > 0) stream.send({ setId: this.id, epoch: 7, replies });
-          },
-          closed: () => {},
-        }),
+        queries: (stream) => {
+          this.#tell(() => stream.send(this.#standing()));
+          return {
+            message: (batch) => {
+              const replies = batch.queries.flatMap((query) => {
+                const reply = this.reply(query);
+                return reply === null ? [] : [{ ...reply, tag: query.tag }];
+              });
+              if (replies.length > 0) stream.send({ ...this.#standing(), replies });
+            },
+            closed: () => {},
+          };
+        },
         events: (stream) => {
           this.eventStreams.push(stream);
           return { message: (interest) => void this.interests.push(interest), closed: () => {} };
         },
+        status: () => ({ setId: this.id, role: 'leading', epoch: this.epoch }),
+        stepDown: () => Promise.resolve(false),
       },
     });
   }
 
+  /** Says on every stream whether it leads; now, and twice a second. */
+  tell(): void {
+    if (!this.paused) for (const sign of this.#signs) sign();
+  }
+
+  #standing(): { setId: number; epoch: number; leaderEpoch: number } {
+    return { setId: this.id, epoch: this.epoch, leaderEpoch: this.leaderEpoch };
+  }
+
+  #tell(sign: () => void): void {
+    this.#signs.push(sign);
+    if (!this.paused) setImmediate(sign);
+  }
+
   /** What a killed process does: no more answers, connections gone. */
   async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#signs = [];
     this.cut();
     await this.#server?.stop();
   }
@@ -96,6 +130,7 @@ export class FakeSet {
       command: decodeCommand(command),
     }));
     this.messages.push(items);
+    if (this.paused) return;
     const replies: TaggedReply[] = [];
     for (const { tag, command } of items) {
       const outcome = this.decide(command);
@@ -104,7 +139,12 @@ export class FakeSet {
       replies.push({ tag, lsn: this.#lsn, outcome: encodeOutcome(outcome) });
     }
     if (replies.length === 0) return;
-    stream.send({ setId: this.id, epoch: 7, queueWaitUs: 123, body: encodeReplies(replies) });
+    stream.send({
+      setId: this.id,
+      epoch: this.epoch,
+      queueWaitUs: 123,
+      body: encodeReplies(replies),
+    });
   }
 }
 
@@ -127,8 +167,7 @@ export async function makeWorld(args: { sets: number; started?: boolean }): Prom
         state: 'active',
         weight: 1,
         region: '',
-        primary: set.address,
-        backup: '',
+        nodes: [{ primary: set.address, backup: '' }],
         replicas: [],
       })),
     }),

@@ -285,7 +285,13 @@ describe('events', () => {
 
 describe('the server', () => {
   const deaf = { message: () => {}, closed: () => {} };
-  const handlers = { commands: () => deaf, queries: () => deaf, events: () => deaf };
+  const handlers = {
+    commands: () => deaf,
+    queries: () => deaf,
+    events: () => deaf,
+    status: () => ({}),
+    stepDown: () => Promise.resolve(false),
+  };
 
   test('takes port 0 and tells which; a second one on it is refused', async () => {
     const server = await serveSetNode({ address: '127.0.0.1:0', handlers });

@@ -5,8 +5,9 @@ import { LIMITS } from '../../lib/core/limits.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import type { BatchStream, StreamListener } from '../../lib/runtime/stream.ts';
 import { Channel } from '../../router/channel.ts';
-import { unreadOf } from '../../set-node/groups.ts';
-import { readLists } from '../../set-node/lists.ts';
+import { SetNodes } from '../../router/nodes.ts';
+import { unreadOf } from '../../set-node/machine/groups.ts';
+import { readLists } from '../../set-node/read/lists.ts';
 import { World, user } from './set-log-world.ts';
 
 async function withGroup(count: 1 | 3 = 1): Promise<{ w: World; groupId: Id }> {
@@ -34,7 +35,7 @@ test('[finding 8] a retry that waits while its answer leaves memory is not done 
     let release = (): void => undefined;
     const replica = w.replicas[0];
     if (replica === undefined) throw new Error('no replica');
-    // The disk stalls for 1.2 s: shorter than the quorum timeout.
+    // The disk stalls for 600 ms: shorter than what makes waiting commands unavailable.
     replica.held = new Promise((resolve) => {
       release = resolve;
     });
@@ -43,7 +44,7 @@ test('[finding 8] a retry that waits while its answer leaves memory is not done 
       await w.run(1);
     }
     w.submit({ type: 'packet.send', commandId, definition, grant: w.grant('ann', groupId) });
-    await w.run(1_200);
+    await w.run(600);
     replica.held = null;
     release();
     await w.run(300);
@@ -76,7 +77,7 @@ test('[finding 8] an open that waits while its packet leaves memory is still ans
       await w.run(1);
     }
     const reply = w.submit(open);
-    await w.run(1_200);
+    await w.run(600);
     replica.held = null;
     release();
     await w.run(300);
@@ -215,17 +216,24 @@ test('[finding 23] a packet that was due before the clock was set back is refund
 });
 
 type Batch = { readonly tag: number; readonly answer: string };
+const LEADING: Batch = { tag: 0, answer: '' };
 
 test('[finding 19] a refusal after a resend is no proof that the first try was not done', async () => {
   const clock = new ManualClock();
   const opened: StreamListener<Batch>[] = [];
+  const random = new SeededRandom(1);
+  const nodes = new SetNodes({
+    clock,
+    random,
+    connect: () => {
+      throw new Error('the wire of this test opens streams itself');
+    },
+    addresses: () => [{ primary: 'a', backup: '' }],
+  });
   const channel = new Channel<string, string, Batch, { tag: number; answer: string }, string>({
     name: 'test',
-    ports: {
-      clock,
-      random: new SeededRandom(1),
-      log: { info: () => {}, warn: () => {}, error: () => {} },
-    },
+    ports: { clock, random, log: { info: () => {}, warn: () => {}, error: () => {} } },
+    nodes,
     wire: {
       open: (listener) => {
         opened.push(listener);
@@ -239,18 +247,21 @@ test('[finding 19] a refusal after a resend is no proof that the first try was n
         return stream;
       },
       pack: (items) => items.map(({ request }) => request).join(),
-      unpack: (batch) => [batch],
+      // Tag 0 is the first word of a stream.
+      unpack: (batch) => (batch.tag === 0 ? [] : [batch]),
+      standing: ({ answer }) => ({ epoch: answer === 'set_unavailable' ? 0 : 7, leaderEpoch: 7 }),
+      isRefusal: ({ answer }) => answer === 'set_unavailable',
       answer: ({ doubtful, reply }) => (doubtful ? 'unknown' : reply.answer),
       sizeOf: () => 1,
       fail: (_request, failure) => failure,
     },
   });
-  opened[0]?.opened?.();
+  opened[0]?.message(LEADING);
   const answer = channel.ask('packet.send', 5_000);
   await clock.advanceSettled(10); // written: the Set may have sealed it
   opened[0]?.closed('cut');
   await clock.advanceSettled(200);
-  opened[1]?.opened?.();
+  opened[1]?.message(LEADING);
   await clock.advanceSettled(10);
   opened[1]?.message({ tag: 1, answer: 'set_unavailable' }); // the Set has no leader just now
   await clock.advanceSettled(6_000);

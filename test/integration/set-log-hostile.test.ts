@@ -197,7 +197,7 @@ test('[finding 7] transfers to a Set that nobody knows do not hide those to othe
   }
   await w.send(w.definition({ packetId: await w.takeId(), groupId, sender: 'ann' }));
   await w.run(50);
-  const { readMemory } = await import('../../set-node/reads.ts');
+  const { readMemory } = await import('../../set-node/read/reads.ts');
   const { state, seals } = w.driver;
   const cursors = [{ to: 1, lane: LANES.control, after: '0' }];
   const query = { outbox: { cursors, limit: 4 } } as never;

@@ -8,8 +8,8 @@ import { unseal } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { cents, lsn } from '../../lib/core/units.ts';
 import { startEmbedded } from '../../ops/start.ts';
-import { decodeState, encodeState } from '../../set-node/snapshot.ts';
-import { takeSnapshot } from '../../set-node/snapshotter.ts';
+import { decodeState, encodeState } from '../../set-node/machine/snapshot.ts';
+import { takeSnapshot } from '../../set-node/log/snapshotter.ts';
 import type { Faulty } from './set-log-world.ts';
 import { SET, World, user } from './set-log-world.ts';
 

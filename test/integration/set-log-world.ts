@@ -6,6 +6,7 @@ import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import { AssertionFailed } from '../../lib/core/assert.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { encodeCommand } from '../../lib/core/command.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Grant, Role } from '../../lib/core/grant.ts';
 import { RIGHT_SEND_PACKET, grantMac } from '../../lib/core/grant.ts';
 import { HmacKey } from '../../lib/core/hmac.ts';
@@ -21,15 +22,17 @@ import type { SetId } from '../../lib/core/units.ts';
 import { cents, lsn, setId, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { parseUserId } from '../../lib/core/user.ts';
+import { sleep } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
-import type { Driver } from '../../set-node/driver.ts';
-import { Engine } from '../../set-node/engine.ts';
-import { schema } from '../../set-node/projection.ts';
-import { Publisher } from '../../set-node/publisher.ts';
+import type { Driver } from '../../set-node/lead/driver.ts';
+import type { EngineArgs } from '../../set-node/lead/engine.ts';
+import { Engine } from '../../set-node/lead/engine.ts';
+import { schema } from '../../set-node/read/projection.ts';
+import { Publisher } from '../../set-node/read/publisher.ts';
 
 export const SET: SetId = setId(1);
-const CLUSTER = new Uint8Array(16).fill(0xc1);
+export const CLUSTER = new Uint8Array(16).fill(0xc1);
 const KEYS = { seedKey: new Uint8Array(32).fill(1), clusterSecret: new Uint8Array(32).fill(2) };
 
 export function user(text: string): UserId {
@@ -40,7 +43,7 @@ export function user(text: string): UserId {
 
 /** A replica in memory whose line can be cut and whose appends can be held or lost. */
 export class Faulty {
-  readonly disk = new MemoryReplica(SET, schema);
+  readonly disk: MemoryReplica;
   down = false;
   /** Appends wait here while it is set. */
   held: Promise<void> | null = null;
@@ -48,26 +51,65 @@ export class Faulty {
   refusesAppends = false;
   /** Reads of the journal fail as a damaged page does. */
   damaged = false;
+  /** The server is stopped as by SIGSTOP: calls land when it goes on, callers hear of a deadline. */
+  frozen: Promise<void> | null = null;
+  /** Entries that this server will not store. */
+  rejects: (entry: Entry) => boolean = () => false;
   /** Assertions of the projection: outside of tests each of them ends the process. */
   readonly broken: string[] = [];
   readonly store: ReplicaStore;
 
-  constructor() {
+  readonly #clock: ManualClock;
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock;
+    this.disk = new MemoryReplica(SET, schema, () => clock.now());
     this.store = new Proxy(this.disk, {
       get: (disk, name) => {
         const method: unknown = Reflect.get(disk, name);
         if (typeof method !== 'function') return method;
         return (...args: unknown[]) =>
-          this.#call(String(name), () => method.apply(disk, args) as unknown);
+          this.#call(String(name), args, () => method.apply(disk, args) as unknown);
       },
     });
   }
 
-  async #call(name: string, run: () => unknown): Promise<unknown> {
+  /** Stops the server until the returned function is called. */
+  freeze(): () => void {
+    let thaw = (): void => undefined;
+    this.frozen = new Promise((resolve) => {
+      thaw = resolve;
+    });
+    return () => {
+      this.frozen = null;
+      thaw();
+    };
+  }
+
+  async #call(name: string, args: unknown[], run: () => unknown): Promise<unknown> {
     if (this.down) throw new StoreError('unavailable', 'the line is cut');
+    if (this.frozen !== null) return this.#hang(name, run, this.frozen);
+    if (name === 'append') {
+      const { entries } = args[0] as { entries: readonly Entry[] };
+      if (entries.some((entry) => this.rejects(entry))) throw new StoreError('rejected', 'too big');
+    }
     if (this.damaged && name === 'read') throw new StoreError('corrupt', 'a page is damaged');
     if (name === 'append' && this.held !== null) await this.held;
     if (name === 'append' && this.refusesAppends) throw new StoreError('unavailable', 'no space');
+    return this.#run(name, run);
+  }
+
+  async #hang(name: string, run: () => unknown, frozen: Promise<void>): Promise<unknown> {
+    const done = frozen.then(() => this.#run(name, run));
+    done.catch(() => undefined);
+    const late = sleep(this.#clock, deadlineMs(name)).then(() => {
+      throw new StoreError(WRITES.includes(name) ? 'unknown' : 'unavailable', `${name} is late`);
+    });
+    late.catch(() => undefined);
+    return Promise.race([done, late]);
+  }
+
+  async #run(name: string, run: () => unknown): Promise<unknown> {
     try {
       return await run();
     } catch (error) {
@@ -77,6 +119,14 @@ export class Faulty {
     }
   }
 }
+
+/** As adapters over a network do: late is `unknown` for a write and `unavailable` for a read. */
+function deadlineMs(name: string): number {
+  if (['append', 'fenceRow', 'beat', 'probe'].includes(name)) return 1_000;
+  return name === 'takeOver' ? 2_000 : 10_000;
+}
+
+const WRITES = ['append', 'truncate', 'restore', 'admit', 'recordIncarnation', 'takeOver', 'beat'];
 
 /** One Set on memory replicas under virtual time: engines come and go, disks stay. */
 export class World {
@@ -91,7 +141,7 @@ export class World {
   engine: Engine;
 
   private constructor(count: number) {
-    this.replicas = Array.from({ length: count }, () => new Faulty());
+    this.replicas = Array.from({ length: count }, () => new Faulty(this.clock));
     this.engine = this.newEngine(0);
   }
 
@@ -106,7 +156,7 @@ export class World {
     return world;
   }
 
-  newEngine(nodeSlot: number): Engine {
+  newEngine(nodeSlot: number, more: Partial<EngineArgs> = {}): Engine {
     const { clock, random, crypto, replicas, publisher } = this;
     const note = (event: string, fields: unknown = {}): void => {
       this.lines.push({ event, fields: JSON.stringify(fields) });
@@ -134,6 +184,7 @@ export class World {
         rules: 1,
         slots: this.slots,
       },
+      ...more,
     });
   }
 

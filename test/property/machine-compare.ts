@@ -1,6 +1,6 @@
 /** Machine against model, thing by thing. Throws Disagreement. */
 import type { UserId } from '../../lib/core/user.ts';
-import { unreadOf } from '../../set-node/groups.ts';
+import { unreadOf } from '../../set-node/machine/groups.ts';
 import { agree, unreadFor } from './machine-model.ts';
 import type { Cell } from './machine-sets.ts';
 

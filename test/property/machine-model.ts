@@ -5,7 +5,7 @@
  * checks the bounds and takes the machine's word.
  */
 import type { Command } from '../../lib/core/command.ts';
-import type { Decision } from '../../set-node/context.ts';
+import type { Decision } from '../../set-node/machine/context.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
 
 /** The machine and the model do not agree; the message says on what. */

@@ -3,11 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AssertionFailed } from '../../lib/core/assert.ts';
 import { verifyShares } from '../../lib/core/allocation.ts';
+import { unpackBytes } from '../../lib/core/bytes.ts';
 import { seedHashOf } from '../../lib/core/packet.ts';
 import { makeCommandId } from '../../lib/core/ids.ts';
 import { cents, lsn, timeMs } from '../../lib/core/units.ts';
-import { NO_FINDINGS } from '../../set-node/context.ts';
-import { execute } from '../../set-node/machine.ts';
+import { NO_FINDINGS } from '../../set-node/machine/context.ts';
+import { execute } from '../../set-node/machine/machine.ts';
 import { Disagreement, agree, setOf } from './machine-model.ts';
 import type { Execute } from './machine-sets.ts';
 import { PEOPLE } from './machine-sets.ts';
@@ -72,7 +73,7 @@ function provablyFair(world: TestWorld): void {
     for (const { definition, claims, end, seedHash } of state.packets.values()) {
       if (end === null) continue;
       const { seed } = end;
-      agree('seed hash', [...seedHash], [...seedHashOf({ definition, seed })]);
+      agree('seed hash', [...unpackBytes(seedHash)], [...seedHashOf({ definition, seed })]);
       const shares = [...claims.values()]
         .toSorted((a, b) => a.order - b.order)
         .map(({ amountCents }) => amountCents);

@@ -1,6 +1,6 @@
 /** A table store in twenty lines: what any database must make of the projector's changes. */
 import type { Change, Row, Value } from '../../lib/port/replica-store.ts';
-import { TABLES } from '../../set-node/tables.ts';
+import { TABLES } from '../../set-node/read/tables.ts';
 
 type Named = Record<string, Value>;
 

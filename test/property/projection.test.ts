@@ -1,10 +1,11 @@
 /** The tables that people read say what the owner's memory says. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { unpackBytes } from '../../lib/core/bytes.ts';
 import { encodeOutcome } from '../../lib/core/outcome.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Change } from '../../lib/port/replica-store.ts';
-import { schema } from '../../set-node/projection.ts';
+import { schema } from '../../set-node/read/projection.ts';
 import { Disagreement, agree } from './machine-model.ts';
 import type { Cell } from './machine-sets.ts';
 import { TestWorld, runScript } from './machine-world.ts';
@@ -91,7 +92,7 @@ function comparePackets({ state }: Cell, tables: DumbTables): void {
         taken_cents: [...claims.values()].reduce((sum, { amountCents }) => sum + amountCents, 0),
         refund_cents: end?.refundCents ?? 0,
         ended_at: end?.at ?? 0,
-        seed_hash: packet.seedHash,
+        seed_hash: unpackBytes(packet.seedHash),
         seed: end?.seed ?? new Uint8Array(0),
       })),
     ),

@@ -13,13 +13,13 @@ import {
   unseal,
 } from '../../lib/core/journal-entry.ts';
 import { cents, epoch, lsn, setId, timeMs } from '../../lib/core/units.ts';
-import type { World } from '../../set-node/context.ts';
-import { NO_FINDINGS } from '../../set-node/context.ts';
-import { execute } from '../../set-node/machine.ts';
-import type { Recovered } from '../../set-node/replay.ts';
-import { applyEntry } from '../../set-node/replay.ts';
-import { decodeState, encodeState } from '../../set-node/snapshot.ts';
-import { SetState } from '../../set-node/state.ts';
+import type { World } from '../../set-node/machine/context.ts';
+import { NO_FINDINGS } from '../../set-node/machine/context.ts';
+import { execute } from '../../set-node/machine/machine.ts';
+import type { Recovered } from '../../set-node/log/replay.ts';
+import { applyEntry, nothingReplayed } from '../../set-node/log/replay.ts';
+import { decodeState, encodeState } from '../../set-node/machine/snapshot.ts';
+import { SetState } from '../../set-node/machine/state.ts';
 import type { Cell } from './machine-sets.ts';
 import { hexOf } from './machine-sets.ts';
 import { runScript } from './machine-world.ts';
@@ -37,7 +37,7 @@ function replayed(from: Recovered, entries: readonly Entry[]): Recovered {
 }
 
 function nothing(cell: Cell): Recovered {
-  return { state: new SetState(cell.setId), sum: ZERO_SUM, replayedBytes: 0 };
+  return { state: new SetState(cell.setId), sum: ZERO_SUM, ...nothingReplayed() };
 }
 
 function bytesOf(recovered: Pick<Recovered, 'state' | 'sum'>): string {
@@ -65,7 +65,7 @@ describe('the same state, byte for byte', () => {
           const snapshot = encodeState(below);
           const above = decodeState({ ...snapshot, setId: cell.setId });
           expect(above.state.lsn).toBe(half);
-          const on = replayed({ ...above, replayedBytes: 0 }, cell.entries.slice(half));
+          const on = replayed({ ...above, ...nothingReplayed() }, cell.entries.slice(half));
           expect(bytesOf(on)).toBe(bytesOf(cell));
         }
       }),

@@ -57,6 +57,18 @@ function forgetful(disk: MemoryReplica): ReplicaStore {
   });
 }
 
+type Restore = Parameters<ReplicaStore['restore']>[0];
+
+/** It takes what lands late for new: no incarnation check on restore. */
+function overtaken(disk: MemoryReplica): ReplicaStore {
+  return over(disk, {
+    restore: (args: Restore) => {
+      disk.forgetReadmission();
+      return disk.restore(args);
+    },
+  });
+}
+
 /** A mutant, the rule by which it must be seen, and a seed that sees it. */
 type Planted = {
   readonly name: string;
@@ -83,12 +95,18 @@ export const MUTANTS: readonly Planted[] = [
     name: 'an empty replica that votes',
     mutant: { replica: selfMade },
     rule: /^I[12] /,
-    seed: 21,
+    seed: 8,
   },
   {
     name: 'a replica that forgets its fence',
     mutant: { replica: forgetful },
     rule: /^I6 /,
     seed: 4,
+  },
+  {
+    name: 'no incarnation check on restore',
+    mutant: { disorderly: true, replica: overtaken },
+    rule: /^I7 /,
+    seed: 97,
   },
 ];

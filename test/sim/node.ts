@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
-import type { Engine } from '../../set-node/engine.ts';
+import type { Engine } from '../../set-node/lead/engine.ts';
 import type { Site } from './site.ts';
 import type { Trace } from './trace.ts';
 
@@ -14,14 +14,21 @@ export type Weather = {
   /** Writes that are answered `unknown` and land later. */
   readonly late: number;
   readonly slow: number;
-  /** Late writes include those that take entries away. */
+  /** Late writes include those that take entries away or give a vote, and these often. */
   readonly disorderly: boolean;
 };
 
 const WRITES = new Set(['append', 'truncate', 'restore', 'admit', 'recordIncarnation', 'takeOver']);
 /** What one connection would keep in order, and two could not: only in `disorderly` weather. */
 const ORDERED = new Set(['truncate', 'restore']);
+const LATE_DISORDERLY = 250;
 const TIMEOUT_MS = 30;
+
+/** What adapters over a network wait for an answer. */
+function deadlineMs(name: string): number {
+  if (name === 'append' || name === 'fenceRow' || name === 'beat' || name === 'probe') return 1_000;
+  return name === 'takeOver' ? 2_000 : 10_000;
+}
 
 /** Time of one process: stands still while it is paused, ends when it is dead. */
 class NodeClock implements Clock {
@@ -86,6 +93,7 @@ export class SimNode {
   readonly #args: { clock: Clock; chance: SeededRandom; weather: () => Weather; trace: Trace };
   /** Replicas whose line to this process is cut, until when. */
   readonly #cutUntilMs = [0, 0, 0];
+  #numbUntilMs = 0;
   dead = false;
   #paused = false;
   #held: (() => void)[] = [];
@@ -139,6 +147,11 @@ export class SimNode {
     this.#cutUntilMs[replica] = Math.max(until, this.#cutUntilMs[replica] ?? 0);
   }
 
+  /** Its beats reach nobody for a while; everything else does. */
+  numb(ms: number): void {
+    this.#numbUntilMs = this.#args.clock.monotonicMs() + ms;
+  }
+
   /** Runs when the process runs: now, at its wake, or never. */
   hold(run: () => void): void {
     if (this.dead) return;
@@ -169,7 +182,11 @@ export class SimNode {
 
   async #travel(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
     const { clock, chance, trace } = this.#args;
-    const { lostRequest, lostAnswer, late, slow, disorderly } = this.#args.weather();
+    const { lostRequest, lostAnswer, slow, disorderly } = this.#args.weather();
+    const late =
+      disorderly && (ORDERED.has(name) || name === 'admit')
+        ? LATE_DISORDERLY
+        : this.#args.weather().late;
     const fate = chance.below(1_000);
     const thereMs = this.#delay(slow);
     const backMs = this.#delay(slow);
@@ -179,18 +196,35 @@ export class SimNode {
       await sleep(clock, TIMEOUT_MS);
       throw new StoreError('unavailable', `${name}: replica ${site.replica} does not answer`);
     }
-    const unknown = new StoreError('unknown', `${name}: no answer of replica ${site.replica}`);
+    if (name === 'beat' && this.#numbUntilMs > clock.monotonicMs()) {
+      throw new StoreError('unavailable', 'beat: nobody hears it');
+    }
+    if (site.frozen !== null) return this.#hang(site, name, args);
+    const unknown = (): StoreError =>
+      new StoreError('unknown', `${name}: no answer of replica ${site.replica}`);
     const mayBeLate = WRITES.has(name) && (disorderly || !ORDERED.has(name));
     if (mayBeLate && fate < lostRequest + late) {
       trace.note(`${this.name} ${name} to ${site.replica} will land in ${laterMs} ms`);
       clock.after(laterMs, () => void this.#land(site, name, args).catch(() => undefined));
       await sleep(clock, TIMEOUT_MS);
-      throw unknown;
+      throw unknown();
     }
     const reply = await this.#land(site, name, args);
     await sleep(clock, backMs);
-    if (this.#isCut(site.replica) || fate < lostRequest + late + lostAnswer) throw unknown;
+    if (this.#isCut(site.replica) || fate < lostRequest + late + lostAnswer) throw unknown();
     return reply;
+  }
+
+  /** The server is stopped: the caller hears of a deadline, and the call is done later. */
+  async #hang(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
+    const thawed = (site.frozen ?? Promise.resolve()).then(() => this.#land(site, name, args));
+    thawed.catch(() => undefined);
+    const late = sleep(this.#args.clock, deadlineMs(name)).then(() => {
+      const code = WRITES.has(name) ? 'unknown' : 'unavailable';
+      throw new StoreError(code, `${name}: replica ${site.replica} is late`);
+    });
+    late.catch(() => undefined);
+    return Promise.race([thawed, late]);
   }
 
   async #land(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {

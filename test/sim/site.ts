@@ -3,6 +3,8 @@ import type { MemoryDisk } from '../../lib/adapter/memory-disk.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
+import type { Clock } from '../../lib/port/clock.ts';
+import { sleep } from '../../lib/port/clock.ts';
 import type { AppendReply, Fence, ReplicaStore, Schema } from '../../lib/port/replica-store.ts';
 import type { History } from './history.ts';
 import { holdChain } from './history.ts';
@@ -10,7 +12,11 @@ import type { Trace } from './trace.ts';
 import { hold } from './trace.ts';
 
 const ALL_BYTES = 2 ** 40;
-type Copy = { readonly disk: MemoryDisk; readonly journal: readonly Entry[] };
+type Copy = {
+  readonly disk: MemoryDisk;
+  readonly journal: readonly Entry[];
+  readonly proved: boolean;
+};
 
 /** A replica's server: its disk, and an observer's own picture of the journal on it. */
 export class Site {
@@ -21,21 +27,27 @@ export class Site {
   readonly #history: History;
   readonly #trace: Trace;
   #journal: Entry[] = [];
+  #last: Promise<unknown> = Promise.resolve();
   #fence = { incarnation: 0, epoch: 0 };
   #copies: Copy[] = [];
   /** Wiped or set back, and not re-admitted since. */
-  damage: 'none' | 'old' | 'wiped' = 'none';
+  damage: 'none' | 'old' | 'reverted' | 'wiped' = 'none';
+  #incarnation = 0;
+
+  /** Resolves when a stopped server goes on; null while it runs. */
+  frozen: Promise<void> | null = null;
 
   constructor(args: {
     replica: number;
     setId: SetId;
     schema: Schema;
+    clock: Clock;
     history: History;
     trace: Trace;
     mutate: (disk: MemoryReplica, replica: number) => ReplicaStore;
   }) {
     this.replica = args.replica;
-    this.disk = new MemoryReplica(args.setId, args.schema);
+    this.disk = new MemoryReplica(args.setId, args.schema, () => args.clock.now());
     this.store = args.mutate(this.disk, args.replica);
     this.#history = args.history;
     this.#trace = args.trace;
@@ -45,8 +57,15 @@ export class Site {
     return this.#journal;
   }
 
+  /** One call after the other: what goes on at once after a stop must not blur the picture. */
+  run(name: string, args: readonly unknown[]): Promise<unknown> {
+    const done = this.#last.then(() => this.#run(name, args));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
   /** Runs one call of a node; looks at what it did before anybody hears of it. */
-  async run(name: string, args: readonly unknown[]): Promise<unknown> {
+  async #run(name: string, args: readonly unknown[]): Promise<unknown> {
     if (name === 'setCommit') this.#history.announce(Number(args[0]), 'a commit point');
     const method: unknown = Reflect.get(this.store, name);
     if (typeof method !== 'function') throw new Error(`a store has no ${name}`);
@@ -120,7 +139,10 @@ export class Site {
         `I6 replica ${this.replica}: the fence falls`,
       ),
     );
-    if (row.proved) this.damage = 'none';
+    // Set back with its memory it is proved all along: only a new incarnation makes it good.
+    const isNew = row.incarnation !== this.#incarnation;
+    if (row.proved && (isNew || this.damage !== 'reverted')) this.damage = 'none';
+    this.#incarnation = row.incarnation;
   }
 
   // ---- what may happen to a server
@@ -129,13 +151,45 @@ export class Site {
     this.disk.restart();
   }
 
-  keepCopy(): void {
+  /** As by SIGSTOP and SIGCONT: what is asked meanwhile is done afterwards, in order. */
+  freeze(clock: Clock, ms: number): void {
+    if (this.frozen !== null) return;
+    this.frozen = sleep(clock, ms).then(() => {
+      this.frozen = null;
+    });
+  }
+
+  /**
+   * The machine is set back with its memory to a copy that nobody may count on any more: one of an
+   * earlier incarnation, or one of this epoch where every other journal has the word of a leader
+   * that this replica had more (rulings 6). False when no such copy was kept.
+   */
+  revert(others: readonly Site[]): boolean {
+    const now = this.disk.diskCopy().take();
+    const copy = this.#copies.find(({ disk, journal, proved }) => {
+      const then = disk.take();
+      if (!proved || then.state === null || now.state === null) return false;
+      if (then.state.incarnation < now.state.incarnation) return true;
+      const same =
+        then.state.fenceEpoch === now.state.fenceEpoch &&
+        then.discarded.length === now.discarded.length;
+      return same && others.every((other) => knowsMore(other, this.replica, journal.length));
+    });
+    if (copy === undefined || this.damage !== 'none') return false;
+    this.disk.revert(copy.disk);
+    this.#journal = [...copy.journal];
+    this.#fence = { incarnation: 0, epoch: 0 };
+    this.#incarnation = copy.disk.take().state?.incarnation ?? 0;
+    this.damage = 'reverted';
+    return true;
+  }
+
+  async keepCopy(): Promise<void> {
     // The copy of a lost disk would be another lost disk.
     if (this.damage !== 'none') return;
-    this.#copies = [
-      ...this.#copies.slice(-2),
-      { disk: this.disk.diskCopy(), journal: this.#journal },
-    ];
+    const proved = (await this.disk.fenceRow())?.proved === true;
+    const disk = this.disk.diskCopy();
+    this.#copies = [...this.#copies.slice(-2), { disk, journal: this.#journal, proved }];
   }
 
   /** An old copy comes back; false when none was kept. */
@@ -155,6 +209,13 @@ export class Site {
     this.#fence = { incarnation: 0, epoch: 0 };
     this.damage = 'wiped';
   }
+}
+
+/** Does the newest word in this journal name an LSN of `replica` above `head`, in its last epoch? */
+function knowsMore(site: Site, replica: number, head: number): boolean {
+  const entry = site.journal.findLast(({ acked }) => (acked[replica] ?? 0) > 0);
+  const fence = site.disk.diskCopy().take().state?.fenceEpoch;
+  return entry !== undefined && entry.epoch === fence && (entry.acked[replica] ?? 0) > head;
 }
 
 /** P0, P3b from outside: has this server a vote as far as all disks together know? */

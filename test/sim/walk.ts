@@ -7,9 +7,9 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
-import { Engine } from '../../set-node/engine.ts';
-import { schema } from '../../set-node/projection.ts';
-import { Publisher } from '../../set-node/publisher.ts';
+import { Engine } from '../../set-node/lead/engine.ts';
+import { schema } from '../../set-node/read/projection.ts';
+import { Publisher } from '../../set-node/read/publisher.ts';
 import { Clients, holdSame } from './clients.ts';
 import { holdAtTheEnd } from './final-checks.ts';
 import { History } from './history.ts';
@@ -31,7 +31,7 @@ const TAKEOVER_MS = 8_000;
 
 /** A planted bug: another quorum, or another replica than the one that should be there. */
 export type Mutant = {
-  /** No bug: writes that take entries away may land out of order, as over two connections. */
+  /** Instead of chance: may writes that take entries away land out of order, as over two connections? */
   readonly disorderly?: boolean;
   readonly quorum?: number;
   readonly replica?: (disk: MemoryReplica, replica: number) => ReplicaStore;
@@ -41,7 +41,12 @@ export type WalkResult = {
   readonly violation: string | null;
   readonly hash: string;
   readonly lines: readonly string[];
-  readonly counts: { readonly entries: number; readonly answers: number; readonly epochs: number };
+  readonly counts: {
+    readonly entries: number;
+    readonly answers: number;
+    readonly epochs: number;
+    readonly alarms: number;
+  };
 };
 
 /** One random walk of one seed: a Set, its replicas, two nodes, clients and every trouble we know. */
@@ -70,6 +75,10 @@ class Walk {
   #weather: Weather;
   #nodes: SimNode[] = [];
   #started = 0;
+  #alarms = 0;
+  /** Nodes watch each other's beats, and do not rise while there are some. */
+  readonly #standby: boolean;
+  readonly #planted: boolean;
   /** Until then a takeover that began before the last damage may still be under way. */
   #excuseMs = 0;
 
@@ -83,7 +92,7 @@ class Walk {
     const mutate = mutant.replica ?? ((disk: MemoryReplica): ReplicaStore => disk);
     this.#sites = Array.from(
       { length: REPLICAS },
-      (_, replica) => new Site({ replica, setId: SET, schema, history, trace, mutate }),
+      (_, replica) => new Site({ replica, setId: SET, schema, clock, history, trace, mutate }),
     );
     this.#clients = new Clients({ clock, chance, trace, history });
     this.#script = new Script({ clients: this.#clients, chance, clock, crypto: this.#crypto });
@@ -93,8 +102,10 @@ class Walk {
       lostAnswer: upTo(60),
       late: upTo(60),
       slow: upTo(200),
-      disorderly: mutant.disorderly ?? false,
+      disorderly: mutant.disorderly ?? chance.below(2) === 0,
     };
+    this.#standby = chance.below(2) === 0;
+    this.#planted = mutant.replica !== undefined;
   }
 
   result(violation: string | null): WalkResult {
@@ -102,7 +113,12 @@ class Walk {
     const answers = this.#clients.wishes.reduce((sum, wish) => sum + wish.answers.length, 0);
     const entries = this.#history.committed.length;
     const epochs = new Set(this.#sites[0]?.journal.map(({ epoch }) => epoch)).size;
-    return { violation, hash: this.#trace.hash(), lines, counts: { entries, answers, epochs } };
+    return {
+      violation,
+      hash: this.#trace.hash(),
+      lines,
+      counts: { entries, answers, epochs, alarms: this.#alarms },
+    };
   }
 
   async run(): Promise<void> {
@@ -182,6 +198,7 @@ class Walk {
       const excused = event === 'takeover_bug' && this.#clock.monotonicMs() < this.#excuseMs;
       const bug = event === 'takeover_bug' || event === 'set_poisoned' || event === 'set_refused';
       if (bug && !excused) trace.guard(() => hold(false, `${event} ${JSON.stringify(fields)}`));
+      if (event === 'replica_amnesia') this.#holdAmnesia(fields);
     };
     const log = { info: note, warn: note, error: note };
     const quorum = this.#quorum;
@@ -198,6 +215,7 @@ class Walk {
       homeOf: () => OTHER_SET,
       snapshotElsewhere: null,
       nodeSlot: slot,
+      standby: this.#standby,
       configuration: {
         type: 'set.configure',
         clusterId: CLUSTER,
@@ -207,6 +225,16 @@ class Walk {
         slots: new Uint8Array(128).fill(0xff),
       },
     });
+  }
+
+  /** Rulings 6: no alarm for a disk that nobody set back. */
+  #holdAmnesia(fields: unknown): void {
+    const { replica } = fields as { replica: number };
+    const damage = this.#sites[replica]?.damage;
+    const wrong = `false alarm: replica ${replica} is ${damage}`;
+    const isTrue = damage === 'old' || damage === 'reverted' || this.#planted;
+    this.#trace.guard(() => hold(isTrue, wrong));
+    this.#alarms += 1;
   }
 
   #kill(node: SimNode, how: string): void {
@@ -237,7 +265,7 @@ class Walk {
     if (this.#chance.below(5) > 1) return;
     const node = this.#nodes[this.#chance.below(this.#nodes.length)];
     if (node === undefined) return;
-    switch (this.#chance.below(9)) {
+    switch (this.#chance.below(13)) {
       case 0:
         return this.#isolate(node, 1);
       case 1:
@@ -258,6 +286,14 @@ class Walk {
         return this.#replace(node);
       case 6:
         return this.#restart();
+      case 7:
+        return this.#freeze();
+      case 8:
+        this.#trace.note(`nobody hears the beats of ${node.name}`);
+        return node.numb(1_000 + this.#chance.below(3_000));
+      case 9:
+      case 10:
+        return this.#revert();
       default:
         return this.#damage();
     }
@@ -290,6 +326,33 @@ class Walk {
       this.#trace.note(`restart replica ${site.replica}`);
       site.restart();
     }
+  }
+
+  /** One server stops, or two: then nobody has a quorum. */
+  #freeze(): void {
+    const from = this.#chance.below(REPLICAS);
+    const count = 1 + Number(this.#chance.below(4) === 0);
+    for (let at = 0; at < count; at++) {
+      const site = this.#sites[(from + at) % REPLICAS];
+      const ms = 300 + this.#chance.below(4_000);
+      this.#trace.note(`replica ${site?.replica} stops for ${ms} ms`);
+      site?.freeze(this.#clock, ms);
+    }
+  }
+
+  async #revert(): Promise<void> {
+    const site = this.#sites[this.#chance.below(REPLICAS)];
+    if (site === undefined || this.#sites.some(({ damage }) => damage !== 'none')) return;
+    if (!site.revert(this.#sites.filter((other) => other !== site))) return site.keepCopy();
+    this.#trace.note(`replica ${site.replica} is set back with its memory`);
+    const [best] = this.#sites
+      .filter((other) => other !== site)
+      .toSorted((a, b) => b.journal.length - a.journal.length);
+    // Bias: the replica that has the most is away, and somebody else takes over.
+    if (this.#chance.below(2) === 0) best?.freeze(this.#clock, 2_000 + this.#chance.below(3_000));
+    const [node] = this.#nodes;
+    if (node !== undefined && this.#chance.below(2) === 0) this.#replace(node);
+    this.#excuseMs = this.#clock.monotonicMs() + TAKEOVER_MS;
   }
 
   /** At most one disk is damaged at a time, and a lost one only beside two with a vote. */

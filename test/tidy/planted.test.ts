@@ -54,10 +54,10 @@ describe('planted violations are caught', () => {
     // node: modules.
     ['node-module', 'lib/core/x.ts', `import { createHash } from 'node:crypto';`],
     ['node-module', 'client/x.ts', `import { join } from 'node:path';`],
-    ['pure', 'set-node/state.ts', `import { createHash } from 'node:crypto';`],
-    ['pure', 'set-node/state.ts', `import { x } from '../lib/runtime/x.ts';`],
-    ['pure', 'set-node/state.ts', `export async function f() {}`],
-    ['pure', 'set-node/state.ts', `await x;`],
+    ['pure', 'set-node/machine/state.ts', `import { createHash } from 'node:crypto';`],
+    ['pure', 'set-node/machine/state.ts', `import { x } from '../../lib/runtime/x.ts';`],
+    ['pure', 'set-node/machine/state.ts', `export async function f() {}`],
+    ['pure', 'set-node/machine/state.ts', `await x;`],
     ['pure', 'lib/core/x.ts', `export const f = async () => 1;`],
     // Clocks, chance, environment.
     ['ambient', 'access/x.ts', `export const at = Date.now();`],
@@ -131,7 +131,7 @@ describe('what is fine passes', () => {
   test.each([
     ['set-node/main.ts', `import { x } from '../lib/adapter/sqlite.ts'; process.exitCode = 1;`],
     ['set-node/driver.ts', `import { x } from './state.ts'; await x;`],
-    ['set-node/state.ts', `import { x } from '../lib/core/units.ts'; new Date(5); Math.max(1, 2);`],
+    ['set-node/machine/state.ts', `import { x } from '../../lib/core/units.ts'; new Date(5); Math.max(1, 2);`],
     ['ops/start.ts', `import { x } from '../access/server.ts'; setTimeout(x, 1); console.log(1);`],
     ['ops/bench-driver.ts', `import { x } from '../set-node/driver.ts';`],
     ['access/server.ts', `import uws from 'uWebSockets.js';`],
@@ -146,7 +146,7 @@ describe('what is fine passes', () => {
     ['client/platform.ts', `setTimeout(f, Math.random());`],
     ['client/index.ts', `export { connect } from './connection.ts';`],
     ['client/web/page.tsx', `import { render } from 'preact'; import '../index.ts';`],
-    ['test/unit/x.test.ts', `import { x } from '../../set-node/state.ts'; Date.now();`],
+    ['test/unit/x.test.ts', `import { x } from '../../set-node/machine/state.ts'; Date.now();`],
     ['reconciler/audit.ts', `import { x } from '../lib/core/units.ts';`],
     ['ops/x.ts', `declare global { interface X { x: 1 } }\nexport const x = 1;`],
     ['ops/x.ts', `const url = 'https://example.org/${'work'}/x';`],

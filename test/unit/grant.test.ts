@@ -7,7 +7,7 @@ import { grantMac, inviteMac } from '../../lib/core/grant.ts';
 import { packId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { lsn, setId, timeMs } from '../../lib/core/units.ts';
-import { Seals } from '../../set-node/findings.ts';
+import { Seals } from '../../set-node/machine/findings.ts';
 import { user } from '../golden/format-examples.ts';
 
 const crypto = makeCrypto({

@@ -5,8 +5,8 @@ import { packId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { setId, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
-import type { Group, Member } from '../../set-node/groups.ts';
-import { appendMessage, countsAt, firstSeqOf, unreadOf } from '../../set-node/groups.ts';
+import type { Group, Member } from '../../set-node/machine/groups.ts';
+import { appendMessage, countsAt, firstSeqOf, unreadOf } from '../../set-node/machine/groups.ts';
 import { user } from '../golden/format-examples.ts';
 
 const ANN = user('ann');

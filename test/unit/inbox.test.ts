@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { AssertionFailed } from '../../lib/core/assert.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { setId } from '../../lib/core/units.ts';
-import { Inbox } from '../../set-node/inbox.ts';
+import { Inbox } from '../../set-node/machine/inbox.ts';
 
 const from = setId(4);
 

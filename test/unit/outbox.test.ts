@@ -6,7 +6,7 @@ import { LIMITS } from '../../lib/core/limits.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
 import { LANES, laneOf, moneyOf } from '../../lib/core/transfer.ts';
 import { cents, setId } from '../../lib/core/units.ts';
-import { Outbox } from '../../set-node/outbox.ts';
+import { Outbox } from '../../set-node/machine/outbox.ts';
 import { TRANSFERS, user } from '../golden/format-examples.ts';
 
 const to = setId(2);

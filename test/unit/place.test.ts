@@ -13,8 +13,7 @@ function topologyOf(sets: readonly Partial<TopologySet>[]): Topology {
       state: 'active',
       weight: 1,
       region: '',
-      primary: `10.0.0.1:${id}`,
-      backup: '',
+      nodes: [{ primary: `10.0.0.1:${id}`, backup: '' }],
       replicas: [],
       ...each,
     })),
@@ -67,8 +66,7 @@ describe('placement', () => {
       state: 'active',
       weight: 1,
       region: '',
-      primary: 'x',
-      backup: '',
+      nodes: [{ primary: 'x', backup: '' }],
       replicas: [],
     } as const;
     const four = extend(three, { kind: 'set.add', set: added });

@@ -8,6 +8,7 @@ export interface CommandReplyBatch {
   'epoch'?: (number | string | Long);
   'queueWaitUs'?: (number);
   'body'?: (Buffer | Uint8Array | string);
+  'leaderEpoch'?: (number | string | Long);
 }
 
 export interface CommandReplyBatch__Output {
@@ -16,4 +17,5 @@ export interface CommandReplyBatch__Output {
   'epoch': (string);
   'queueWaitUs': (number);
   'body': (Buffer);
+  'leaderEpoch': (string);
 }

@@ -11,6 +11,7 @@ export interface EventBatch {
   'events'?: (_hongbao_Event)[];
   'wallets'?: (Buffer | Uint8Array | string);
   'walletCount'?: (number);
+  'leaderEpoch'?: (number | string | Long);
 }
 
 export interface EventBatch__Output {
@@ -21,4 +22,5 @@ export interface EventBatch__Output {
   'events': (_hongbao_Event__Output)[];
   'wallets': (Buffer);
   'walletCount': (number);
+  'leaderEpoch': (string);
 }

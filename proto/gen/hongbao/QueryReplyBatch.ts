@@ -8,6 +8,7 @@ export interface QueryReplyBatch {
   'setId'?: (number);
   'epoch'?: (number | string | Long);
   'replies'?: (_hongbao_QueryReply)[];
+  'leaderEpoch'?: (number | string | Long);
 }
 
 export interface QueryReplyBatch__Output {
@@ -15,4 +16,5 @@ export interface QueryReplyBatch__Output {
   'setId': (number);
   'epoch': (string);
   'replies': (_hongbao_QueryReply__Output)[];
+  'leaderEpoch': (string);
 }

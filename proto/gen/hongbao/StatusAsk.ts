@@ -1,0 +1,8 @@
+// Original file: proto/hongbao.proto
+
+
+export interface StatusAsk {
+}
+
+export interface StatusAsk__Output {
+}

@@ -1,0 +1,8 @@
+// Original file: proto/hongbao.proto
+
+
+export interface StepDownAsk {
+}
+
+export interface StepDownAsk__Output {
+}

@@ -1,0 +1,175 @@
+import type { Posting } from '../../lib/core/account.ts';
+import { assert, unreachable } from '../../lib/core/assert.ts';
+import type { PackedBytes } from '../../lib/core/bytes.ts';
+import type { HmacKey } from '../../lib/core/hmac.ts';
+import type { Id, IdCursor } from '../../lib/core/ids.ts';
+import { ID_CURSOR_START } from '../../lib/core/ids.ts';
+import type { MoneyDigest } from '../../lib/core/journal-entry.ts';
+import { LIMITS } from '../../lib/core/limits.ts';
+import type { PacketDefinition } from '../../lib/core/packet.ts';
+import type { Cents, Lsn, SetId, TimeMs } from '../../lib/core/units.ts';
+import { cents } from '../../lib/core/units.ts';
+import type { UserId } from '../../lib/core/user.ts';
+import { Answers } from './answers.ts';
+import type { Group } from './groups.ts';
+import { Inbox } from './inbox.ts';
+import { Outbox } from './outbox.ts';
+
+export type Claim = { readonly order: number; readonly amountCents: Cents; readonly at: TimeMs };
+
+/** How a packet ended; exactly one of drained, refunded or still live (M7). */
+export type PacketEnd = {
+  readonly kind: 'drained' | 'refunded';
+  readonly at: TimeMs;
+  readonly lsn: Lsn;
+  readonly refundCents: Cents;
+  readonly seed: Uint8Array;
+};
+
+export type Packet = {
+  readonly definition: PacketDefinition;
+  readonly sealedSeed: PackedBytes;
+  readonly seedHash: PackedBytes;
+  readonly createdAt: TimeMs;
+  readonly expiresAt: TimeMs;
+  /** The packet's account balance. */
+  restCents: number;
+  readonly claims: Map<UserId, Claim>;
+  end: PacketEnd | null;
+  /** Unsealed at the first open; never part of a snapshot. */
+  seed: Uint8Array | null;
+  seedKey: HmacKey | null;
+  /** Shares of a pre-split packet, drawn from the seed when first needed. */
+  shares: readonly Cents[] | null;
+};
+
+export type GroupHint = {
+  readonly version: number;
+  readonly present: boolean;
+  readonly name: string;
+};
+
+/** A person at home: wallet and list of groups. */
+export type Person = {
+  balanceCents: number;
+  welcomed: boolean;
+  readonly hints: Map<Id, GroupHint>;
+};
+
+export type SetConfig = {
+  readonly clusterId: Uint8Array;
+  readonly replicas: number;
+  readonly quorum: number;
+  readonly rules: number;
+  /** One bit per slot that this Set owns (rulings 15). */
+  readonly slots: Uint8Array;
+};
+
+/**
+ * The live state of one Set. Only `machine.ts` and its rooms change it, only by applying ops, so
+ * that a replay of the journal builds the same state.
+ */
+export class SetState {
+  readonly setId: SetId;
+  lsn = 0 as Lsn;
+  /** Log time: never falls (rulings 7). */
+  ts = 0 as TimeMs;
+  config: SetConfig | null = null;
+  idCursor: IdCursor = ID_CURSOR_START;
+  readonly people = new Map<UserId, Person>();
+  readonly packets = new Map<Id, Packet>();
+  readonly groups = new Map<Id, Group>();
+  readonly clearing = new Map<SetId, number>();
+  readonly outbox = new Outbox();
+  readonly inbox = new Inbox();
+  readonly answers = new Answers();
+  walletsCents = 0;
+  packetsCents = 0;
+  clearingCents = 0;
+  issuerCents = 0;
+
+  constructor(setId: SetId) {
+    this.setId = setId;
+  }
+
+  money(): MoneyDigest {
+    return {
+      walletsCents: cents(this.walletsCents),
+      packetsCents: cents(this.packetsCents),
+      clearingCents: cents(this.clearingCents),
+      issuerCents: cents(this.issuerCents),
+    };
+  }
+
+  person(user: UserId): Person {
+    let person = this.people.get(user);
+    if (person === undefined) {
+      person = { balanceCents: 0, welcomed: false, hints: new Map() };
+      this.people.set(user, person);
+    }
+    return person;
+  }
+
+  /**
+   * Lets go of ended packets and old answers that projections up to `projectedLsn` can tell of
+   * (rulings 9). Not part of replication: every leader forgets when it likes.
+   */
+  forget(projectedLsn: Lsn): void {
+    this.answers.evict({ ts: this.ts, projectedLsn });
+    for (const [packetId, { end }] of this.packets) {
+      if (end === null || end.lsn > projectedLsn) continue;
+      if (end.at + LIMITS.endedPacketKeptMs < this.ts) this.packets.delete(packetId);
+    }
+  }
+
+  ownsSlot(slot: number): boolean {
+    const byte = this.config?.slots[slot >> 3] ?? 0;
+    return (byte & (1 << (slot & 7))) !== 0;
+  }
+
+  /** {@link post} for the two legs of a claim: from its packet to the clearing account of a peer. */
+  postClaim(args: { packet: Packet; to: SetId; amountCents: Cents }): void {
+    const { packet, to, amountCents } = args;
+    packet.restCents -= amountCents;
+    assert(packet.restCents >= 0, 'M3: no packet below zero');
+    this.packetsCents -= amountCents;
+    this.clearing.set(to, (this.clearing.get(to) ?? 0) + amountCents);
+    this.clearingCents += amountCents;
+  }
+
+  /** Books the legs of one command. Asserts M1 and M3: sums to zero, nobody below zero. */
+  post(postings: readonly Posting[]): void {
+    let sum = 0;
+    for (const { account, amountCents } of postings) {
+      sum += amountCents;
+      switch (account.kind) {
+        case 'wallet': {
+          const person = this.person(account.user);
+          person.balanceCents += amountCents;
+          assert(person.balanceCents >= 0, 'M3: no wallet below zero');
+          this.walletsCents += amountCents;
+          break;
+        }
+        case 'packet': {
+          const packet = this.packets.get(account.packetId);
+          assert(packet !== undefined, 'a posting names a packet in memory');
+          packet.restCents += amountCents;
+          assert(packet.restCents >= 0, 'M3: no packet below zero');
+          this.packetsCents += amountCents;
+          break;
+        }
+        case 'clearing':
+          this.clearing.set(account.peer, (this.clearing.get(account.peer) ?? 0) + amountCents);
+          this.clearingCents += amountCents;
+          break;
+        case 'issuer':
+          this.issuerCents += amountCents;
+          assert(this.issuerCents <= 0, 'the issuer only issues');
+          break;
+        default:
+          unreachable(account);
+      }
+    }
+    assert(sum === 0, 'M1: the postings of a command sum to zero');
+  }
+}
