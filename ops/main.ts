@@ -24,7 +24,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'set',
-    summary: 'show who leads a Set, or hand its leadership over on purpose',
+    summary: 'show who leads a Set, hand its leadership over, make it larger or raise its rules',
     load: () => import('./verb/set.ts'),
   },
   {

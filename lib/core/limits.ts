@@ -26,8 +26,8 @@ export const LIMITS = {
   inviteLifetimeMs: 7 * 24 * 3_600_000,
   /** Ended packets stay in memory this long: late openers are answered without a look-up. */
   endedPacketKeptMs: 60_000,
-  /** Rulings 24: admission slows when the projection is this many entries behind. */
-  projectionLagMax: 20_000,
+  /** Rulings 24: admission slows when the tables are so far behind; a burst passes before that. */
+  projectionLagMsMax: 30_000,
   /** Rulings 9: answers younger than this are in memory. */
   answerLookupAfterMs: 10 * 60_000,
   /** ...and stay in memory this long, so that an id stamped up to 5 minutes ahead is covered. */

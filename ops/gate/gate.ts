@@ -4,11 +4,12 @@
  */
 import type { Finished, Part, PartContext } from './part.ts';
 import { Processes } from './processes.ts';
+import { promtoolPart } from './promtool-part.ts';
 import { smokePart } from './smoke-part.ts';
 import { STATIC_PARTS } from './static-parts.ts';
 import { VITEST_PARTS } from './vitest-parts.ts';
 
-export const PARTS: readonly Part[] = [...STATIC_PARTS, smokePart, ...VITEST_PARTS];
+export const PARTS: readonly Part[] = [...STATIC_PARTS, smokePart, promtoolPart, ...VITEST_PARTS];
 
 /** The longest a gate may take: over it something hangs, and an answer is worth more than hope. */
 const GATE_TIMEOUT_MS = 12 * 60_000;

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { SetNodeClient } from '../../lib/runtime/stream.ts';
 import { openSetNode } from '../../lib/runtime/grpc.ts';
 import type { NodeStatus__Output } from '../../proto/gen/hongbao/NodeStatus.ts';
@@ -6,9 +7,12 @@ import type { TopologySet } from '../../router/topology.ts';
 import { TopologyError } from '../../router/topology.ts';
 import { columns, JSON_FLAG, parseArgs, printResult, resultOf } from '../cli.ts';
 import { UsageError, usageOf, type Verb } from '../cli.ts';
+import { grow } from '../set/grow.ts';
+import { upgrade } from '../set/upgrade.ts';
 
 const NAME = 'set';
-const SUMMARY = 'show who leads a Set, or hand its leadership over on purpose';
+const SUMMARY = 'show who leads a Set, hand its leadership over, make it larger or raise its rules';
+const ACTIONS = ['status', 'step-down', 'grow', 'upgrade'] as const;
 const FLAGS = {
   set: { kind: 'integer', help: 'number of the Set; without it: all of them', min: 0, max: 1_023 },
   topology: {
@@ -17,6 +21,19 @@ const FLAGS = {
     help: 'the topology document',
     fallback: '.data/cluster/topology.json',
   },
+  to: { kind: 'text', value: 'DSN,DSN', help: 'grow: the two new replicas, without passwords' },
+  'key-file': {
+    kind: 'text',
+    value: 'FILE',
+    help: "grow: the cluster's keys",
+    fallback: '.data/cluster/keys',
+  },
+  'db-password-file': {
+    kind: 'text',
+    value: 'FILE',
+    help: "grow: the database users' password; without it HONGBAO_DB_PASSWORD",
+  },
+  rules: { kind: 'integer', help: 'upgrade: the rules to raise the Set to', min: 1, max: 65_535 },
   json: JSON_FLAG,
 } as const;
 
@@ -29,7 +46,7 @@ type Seen = {
   readonly status: NodeStatus__Output | null;
 };
 
-/** `./hongbao set status`, `./hongbao set step-down --set N`. */
+/** `./hongbao set status`, `… set step-down --set N`, `… set grow --set N --to DSN,DSN`, `… set upgrade --set N --rules V`. */
 export const verb: Verb = {
   name: NAME,
   summary: SUMMARY,
@@ -37,26 +54,55 @@ export const verb: Verb = {
     name: NAME,
     summary: SUMMARY,
     flags: FLAGS,
-    positionals: ['status|step-down'],
+    positionals: ['status|step-down|grow|upgrade'],
     notes: [
       'step-down: the leader finishes what it has taken, and a standby takes over at once; the old',
       'leader does not compete for five seconds. Refused while no other node follows.',
+      'grow: one replica becomes three. Stop the nodes of the Set first; nobody is served meanwhile.',
+      'Run the same call again after a crash at any point; start the nodes when it has said so.',
+      'upgrade: refused unless every node of the Set answers and can read those rules. There is no',
+      'way back: a node of an older build refuses to serve from then on.',
       'Exit status: 0 when every Set that was asked for has a leader, else 1.',
     ],
   }),
   async run(args) {
     const { flags, positionals } = parseArgs({ args, flags: FLAGS, positionals: ['ACTION'] });
     const [action] = positionals;
-    if (action !== 'status' && action !== 'step-down') {
-      throw new UsageError(`status or step-down, not '${action}'`);
+    if (!isAction(action)) {
+      throw new UsageError(`${ACTIONS.join(', ')}, not '${action}'`);
     }
     const sets = await setsOf(flags.topology, flags.set);
     if (action === 'status') return report(await look(sets), flags.json);
     const [set] = sets;
     if (flags.set === undefined || set === undefined) throw new UsageError('--set is missing');
-    return stepDown(set);
+    if (action === 'step-down') return stepDown(set);
+    const print = (line: string): void => console.log(line);
+    const complain = (line: string): void => console.error(line);
+    if (action === 'upgrade') {
+      if (flags.rules === undefined) throw new UsageError('--rules is missing');
+      return upgrade({ set, rules: flags.rules, print, complain });
+    }
+    if (flags.to === undefined) throw new UsageError('--to is missing');
+    return grow({
+      setId: set.id,
+      topologyFile: flags.topology,
+      to: flags.to.split(','),
+      keyFile: flags['key-file'],
+      password: await passwordOf(flags['db-password-file']),
+      print,
+      complain,
+    });
   },
 };
+
+function isAction(word: string | undefined): word is (typeof ACTIONS)[number] {
+  return ACTIONS.some((action) => action === word);
+}
+
+async function passwordOf(file: string | undefined): Promise<string> {
+  if (file === undefined) return process.env['HONGBAO_DB_PASSWORD'] ?? '';
+  return (await readFile(file, 'utf8')).trim();
+}
 
 async function setsOf(file: string, wanted: number | undefined): Promise<readonly TopologySet[]> {
   const topology = await loadTopology(file).catch((error: unknown) => {
@@ -107,6 +153,7 @@ function lineOf({ set, slot, address, status }: Seen): string[] {
   for (const { replica, active, ackedLsn, lagEntries } of status.replicas) {
     parts.push(`replica ${replica}: ${active ? `acked ${ackedLsn}, lag ${lagEntries}` : 'away'}`);
   }
+  if (status.rules > 0) parts.push(`rules ${status.rules} of ${status.rulesMax}`);
   if (status.reason !== '') parts.push(status.reason);
   return [name, parts.join(' · ')];
 }
