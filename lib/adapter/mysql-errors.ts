@@ -22,23 +22,24 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   1461: 'unavailable', // MAX_PREPARED_STMT_COUNT_REACHED
   1792: 'unavailable', // CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
   1836: 'unavailable', // READ_ONLY_MODE
-  // The same would be refused again.
-  1044: 'rejected', // DBACCESS_DENIED
-  1045: 'rejected', // ACCESS_DENIED
+  // The server, not the data: another setting or another right mends it, and nothing was done.
+  1044: 'unavailable', // DBACCESS_DENIED
+  1045: 'unavailable', // ACCESS_DENIED
+  1049: 'unavailable', // BAD_DB
+  1054: 'unavailable', // BAD_FIELD: another schema
+  1142: 'unavailable', // TABLEACCESS_DENIED
+  1146: 'unavailable', // NO_SUCH_TABLE
+  1153: 'unavailable', // NET_PACKET_TOO_LARGE: batches are far below what a server must take
+  1227: 'unavailable', // SPECIFIC_ACCESS_DENIED
+  1286: 'unavailable', // UNKNOWN_STORAGE_ENGINE
+  // These bytes would be refused again, by every server.
   1048: 'rejected', // BAD_NULL
-  1049: 'rejected', // BAD_DB
-  1054: 'rejected', // BAD_FIELD
   1062: 'rejected', // DUP_ENTRY
   1064: 'rejected', // PARSE_ERROR
   1071: 'rejected', // TOO_LONG_KEY
   1118: 'rejected', // TOO_BIG_ROWSIZE
   1136: 'rejected', // WRONG_VALUE_COUNT_ON_ROW
-  1142: 'rejected', // TABLEACCESS_DENIED
-  1146: 'rejected', // NO_SUCH_TABLE
-  1153: 'rejected', // NET_PACKET_TOO_LARGE
-  1227: 'rejected', // SPECIFIC_ACCESS_DENIED
   1264: 'rejected', // WARN_DATA_OUT_OF_RANGE
-  1286: 'rejected', // UNKNOWN_STORAGE_ENGINE
   1366: 'rejected', // TRUNCATED_WRONG_VALUE_FOR_FIELD
   1406: 'rejected', // DATA_TOO_LONG
   1690: 'rejected', // DATA_OUT_OF_RANGE

@@ -7,13 +7,15 @@ import { StoreError } from '../port/replica-store.ts';
 import { JOURNAL_COLUMNS, fromRow, toRow } from './journal-row.ts';
 import { statementsOf } from './mysql-append.ts';
 import type { MysqlFence } from './mysql-fence.ts';
-import { bytesOf, holds } from './mysql-fence.ts';
+import { bytesOf, holds, numberOf } from './mysql-fence.ts';
 import type { MysqlSession, SqlValue } from './mysql-session.ts';
 import type { Readmission } from './replica-arguments.ts';
 import { READ_ENTRIES_MAX } from './replica-arguments.ts';
 
 const COLUMNS = JOURNAL_COLUMNS.join(', ');
 const PLACES = JOURNAL_COLUMNS.map(() => '?').join(', ');
+/** Rows whose sizes are asked before they are read: at most 64 MiB within the server. */
+const SIZED_ROWS = 64;
 /** Rows of a first page, before their size is known: at most 16 MiB of the largest batches. */
 const PAGE_ROWS_FIRST = 16;
 const PAGE_ROWS_MAX = 2_048;
@@ -53,21 +55,38 @@ export class MysqlJournal {
   ): Promise<Entry[]> {
     return session.snapshot(async () => {
       const entries: Entry[] = [];
-      let size = 0;
-      let rows = PAGE_ROWS_FIRST;
-      for (;;) {
+      let rest = limitBytes;
+      while (rest > 0 && entries.length < READ_ENTRIES_MAX) {
         const from = entries.at(-1)?.lsn ?? after;
-        const page = await this.page(session, { after: from, rows });
-        for (const entry of page) {
-          size += entry.payload.length;
-          if (entries.length > 0 && size > limitBytes) return entries;
-          entries.push(entry);
-          if (entries.length >= READ_ENTRIES_MAX) return entries;
-        }
-        if (page.length < rows) return entries;
-        rows = nextPage({ size, count: entries.length, rest: limitBytes - size });
+        const rows = Math.min(SIZED_ROWS, READ_ENTRIES_MAX - entries.length);
+        const fitting = await this.#rowsWithin(session, { after: from, rows, bytes: rest });
+        // One entry is given whatever its size.
+        if (fitting.rows === 0 && entries.length > 0) return entries;
+        const page = await this.page(session, { after: from, rows: Math.max(1, fitting.rows) });
+        for (const entry of page) entries.push(entry);
+        rest -= fitting.bytes;
+        if (page.length < rows || fitting.rows < rows) return entries;
       }
+      return entries;
     });
+  }
+
+  /** How many of the next rows fit: asked first, because a row may be a hundred bytes or a MiB. */
+  async #rowsWithin(
+    session: MysqlSession,
+    { after, rows, bytes }: { after: number; rows: number; bytes: number },
+  ): Promise<{ rows: number; bytes: number }> {
+    const sizes = await session.select(
+      'SELECT LENGTH(payload) AS size FROM journal WHERE set_id = ? AND lsn > ? ORDER BY lsn LIMIT ?',
+      [this.#set, after, rows],
+    );
+    let sum = 0;
+    for (const [index, row] of sizes.entries()) {
+      const size = numberOf(row['size']);
+      if (sum + size > bytes) return { rows: index, bytes: sum };
+      sum += size;
+    }
+    return { rows: sizes.length, bytes: sum };
   }
 
   async page(

@@ -80,6 +80,8 @@ class MysqlReplica implements ReplicaStore {
   readonly #appendLine: MysqlLine;
   readonly #control: MysqlLine;
   readonly #pulse: MysqlLine;
+  /** The leader's sign of life waits for no reader. */
+  readonly #beats: MysqlLine;
   readonly #small: MysqlLine;
   readonly #snapshots: MysqlLine;
   readonly #reads: readonly MysqlLine[];
@@ -118,6 +120,7 @@ class MysqlReplica implements ReplicaStore {
     this.#appendLine = server.line((session) => session.prepare(APPEND_PREPARED));
     this.#control = server.line();
     this.#pulse = server.line();
+    this.#beats = server.line();
     this.#small = server.line();
     this.#snapshots = server.line();
     this.#reads = Array.from({ length: READ_LINES }, () => server.line());
@@ -201,13 +204,13 @@ class MysqlReplica implements ReplicaStore {
     this.#read(this.#small, LONG_MS, (session) => this.#fence.commitLsn(session));
 
   readonly beat: ReplicaStore['beat'] = async (epoch) =>
-    this.#write(this.#pulse, SHORT_MS, (session) => this.#fence.beat(session, epoch));
+    this.#write(this.#beats, SHORT_MS, (session) => this.#fence.beat(session, epoch));
 
   readonly readBeat: ReplicaStore['readBeat'] = async () =>
-    this.#read(this.#pulse, SHORT_MS, (session) => this.#fence.readBeat(session));
+    this.#read(this.#beats, SHORT_MS, (session) => this.#fence.readBeat(session));
 
   readonly probe: ReplicaStore['probe'] = async () =>
-    this.#read(this.#pulse, SHORT_MS, (session) => this.#fence.probe(session));
+    this.#read(this.#beats, SHORT_MS, (session) => this.#fence.probe(session));
 
   readonly project: ReplicaStore['project'] = async (to) =>
     this.#count(() => this.#projector.project(to));
@@ -243,7 +246,8 @@ class MysqlReplica implements ReplicaStore {
         this.#whenIdle = resolve;
       });
     }
-    const lines = [this.#appendLine, this.#control, this.#pulse, this.#small, this.#snapshots];
+    const lines = [this.#appendLine, this.#control, this.#pulse, this.#beats];
+    lines.push(this.#small, this.#snapshots);
     await Promise.all([...lines, ...this.#reads].map((line) => line.close()));
     await this.#projector.close();
   }

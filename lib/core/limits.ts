@@ -28,6 +28,8 @@ export const LIMITS = {
   endedPacketKeptMs: 60_000,
   /** Rulings 24: admission slows when the tables are so far behind; a burst passes before that. */
   projectionLagMsMax: 30_000,
+  /** ...to this many commands: hours pass before memory is full, and somebody is called. */
+  trickleCommandsPerSecond: 200,
   /** Rulings 9: answers younger than this are in memory. */
   answerLookupAfterMs: 10 * 60_000,
   /** ...and stay in memory this long, so that an id stamped up to 5 minutes ahead is covered. */

@@ -8,7 +8,7 @@ import type { FenceRow, ReplicaStore } from '../../lib/port/replica-store.ts';
  * entry is written for a read, and no clock decides.
  */
 export class LeaderProof {
-  readonly #replicas: readonly ReplicaStore[];
+  readonly #rows: readonly FenceRows[];
   readonly #quorum: number;
   readonly #clock: Clock;
   readonly #epoch: Epoch;
@@ -22,7 +22,7 @@ export class LeaderProof {
     epoch: Epoch;
     owner: Uint8Array;
   }) {
-    this.#replicas = args.replicas;
+    this.#rows = args.replicas.map((store) => new FenceRows(store));
     this.#quorum = args.quorum;
     this.#clock = args.clock;
     this.#epoch = args.epoch;
@@ -51,20 +51,51 @@ export class LeaderProof {
       row.fenceEpoch === this.#epoch &&
       equalBytes(row.fenceOwner, this.#owner);
     return new Promise((resolve) => {
-      let open = this.#replicas.length;
+      let open = this.#rows.length;
       let mine = 0;
-      const count = (yes: boolean): void => {
+      const count = (row: FenceRow | null): void => {
         open -= 1;
-        if (yes) mine += 1;
+        if (isMine(row)) mine += 1;
         if (mine >= this.#quorum) resolve(true);
         else if (mine + open < this.#quorum) resolve(false);
       };
-      for (const store of this.#replicas) {
-        store.fenceRow().then(
-          (row) => count(isMine(row)),
-          () => count(false),
-        );
-      }
+      for (const rows of this.#rows) void rows.next().then(count);
     });
+  }
+}
+
+/** Fence rows of one replica: one question on its way, and one for all who come meanwhile. */
+class FenceRows {
+  readonly #store: ReplicaStore;
+  #running: Promise<FenceRow | null> | null = null;
+  #waiting: Promise<FenceRow | null> | null = null;
+
+  constructor(store: ReplicaStore) {
+    this.#store = store;
+  }
+
+  /** The row as it is after this call; null when the replica does not say. */
+  next(): Promise<FenceRow | null> {
+    if (this.#waiting !== null) return this.#waiting;
+    if (this.#running === null) return this.#start();
+    this.#waiting = this.#running.then(() => {
+      this.#waiting = null;
+      return this.#start();
+    });
+    return this.#waiting;
+  }
+
+  #start(): Promise<FenceRow | null> {
+    const running = this.#store.fenceRow().then(
+      (row) => this.#end(row),
+      () => this.#end(null),
+    );
+    this.#running = running;
+    return running;
+  }
+
+  #end(row: FenceRow | null): FenceRow | null {
+    this.#running = null;
+    return row;
   }
 }

@@ -28,7 +28,7 @@ export function nothingReplayed(): Pick<Recovered, 'replayedBytes' | 'evidence'>
 
 const READ_BYTES = 4 * 1_048_576;
 /** Entries below a snapshot that a start reads again: a busy Set's are 60 KB each. */
-const VERIFIED_ENTRIES = 2_000;
+const VERIFIED_ENTRIES = 500;
 
 /**
  * Applies one verified entry and checks its money digest: the first wrong cent stops here. A
@@ -38,6 +38,9 @@ export function applyEntry(recovered: Recovered, entry: Entry): void {
   const { state } = recovered;
   assert(entry.lsn === state.lsn + 1, 'entries are applied in order');
   if (entry.ts < state.ts) throw corrupt(entry, 'log time falls');
+  if (entry.format !== state.rules) {
+    throw corrupt(entry, `format ${entry.format}, and the Set is at rules ${state.rules}`);
+  }
   const place = { lsn: entry.lsn, ts: entry.ts };
   try {
     eachOp(entry, {
@@ -76,6 +79,7 @@ export async function* readVerified(args: {
   after: Lsn;
   prev: Uint8Array | null;
   hash: Sha256Function;
+  rulesMax?: number | undefined;
 }): AsyncGenerator<Entry> {
   let { after, prev } = args;
   let reading = args.store.read({ after, limitBytes: READ_BYTES });
@@ -94,7 +98,7 @@ export async function* readVerified(args: {
           reason: 'the entry is missing',
         });
       }
-      unseal({ entry, prev, hash: args.hash });
+      unseal({ entry, prev, hash: args.hash, rulesMax: args.rulesMax });
       yield entry;
       after = entry.lsn;
       prev = entry.sum;
@@ -106,20 +110,24 @@ export async function* readVerified(args: {
  * What a candidate does before it fences anybody: newest snapshot, then the journal up to the
  * commit point. What lies above is verified and not applied (rulings 11), and so is what lies
  * below the snapshot, as far back as a start may take. A corrupt entry is thrown before anything
- * was changed (L4).
+ * was changed (L4), and so is NodeTooOld when a snapshot or an entry is of later rules (L23).
  */
 export async function recover(args: {
   store: JournalReader;
   setId: SetId;
   commitLsn: Lsn;
   hash: Sha256Function;
+  rulesMax?: number | undefined;
 }): Promise<Recovered> {
   const snapshot = await args.store.readSnapshot();
   const usable = snapshot !== null && snapshot.lsn <= args.commitLsn ? snapshot : null;
   const recovered: Recovered =
     usable === null
       ? { state: new SetState(args.setId), sum: ZERO_SUM, ...nothingReplayed() }
-      : { ...decodeState({ ...usable, setId: args.setId }), ...nothingReplayed() };
+      : {
+          ...decodeState({ ...usable, setId: args.setId, rulesMax: args.rulesMax }),
+          ...nothingReplayed(),
+        };
   const { state } = recovered;
   const first = Math.max(0, state.lsn - VERIFIED_ENTRIES);
   const from = { after: lsn(first), prev: first === 0 ? ZERO_SUM : null };

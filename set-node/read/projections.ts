@@ -12,8 +12,24 @@ import type { SetLog } from '../log/set-log.ts';
 /** Large batches cost little; the tail has what the tables lack. */
 const IDLE_MS = 300;
 const RETRY_MS = 1_000;
+const BUG_RETRY_MS = 10_000;
 /** A replica that does not answer a question by then is passed over for the next. */
 const PATIENCE_MS = 1_000;
+/** What was committed a moment ago is in the tables soon: a reader who must see it waits so long. */
+const REACH_MS = 1_000;
+/** A stopped replica does not hold up a clean end: the tables are brought up by the next leader. */
+const FINISH_MS = 1_000;
+/** A piece of work on the tables, about: between two of them a busy leader is let through. */
+const PIECE_MS = 100;
+const PIECE_ENTRIES_MIN = 8;
+const PIECE_ENTRIES_MAX = 4_096;
+/** While the leader is busy the tables get one part in so many, until they are this far behind. */
+const YIELD_FACTOR = 9;
+const YIELD_LAG_MS = LIMITS.projectionLagMsMax / 3;
+/** How often it is noted when an LSN was committed. */
+const SAMPLE_MS = 100;
+/** Twice what admission lets through. */
+const SAMPLES_MAX = (2 * LIMITS.projectionLagMsMax) / SAMPLE_MS;
 
 /** Keeps the query tables of every replica close behind the commit point (P11, design 3). */
 export class Projections {
@@ -23,10 +39,18 @@ export class Projections {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #setId: SetId;
-  readonly #onBug: (error: unknown) => void;
+  readonly #isBusy: () => boolean;
   readonly #adoptedLsn: Lsn;
   readonly #lsns: Lsn[];
+  /** Entries of the next piece, by replica. */
+  readonly #pieces: number[];
+  /** When commit points were reached that Q tables do not show yet, ascending. */
+  #samples: { readonly lsn: Lsn; readonly atMs: number }[] = [];
   readonly #running = new Set<number>();
+  /** Did not answer the last question in time: asked after the others. */
+  readonly #slow = new Set<number>();
+  /** Readers who wait for a table to come further. */
+  #waiting: (() => void)[] = [];
   #timer: Timer | null = null;
   #stopped = false;
 
@@ -38,10 +62,10 @@ export class Projections {
     adoptedLsn: Lsn;
     clock: Clock;
     log: Log;
-    /** What no replica can be blamed for. */
-    onBug: (error: unknown) => void;
+    /** Do commands wait for the machine? Then the tables wait, within limits (rulings 24). */
+    isBusy: () => boolean;
   }) {
-    this.#onBug = args.onBug;
+    this.#isBusy = args.isBusy;
     this.#replicas = args.replicas;
     this.#quorum = args.quorum;
     this.#setLog = args.setLog;
@@ -50,6 +74,7 @@ export class Projections {
     this.#log = args.log;
     this.#setId = args.setId;
     this.#lsns = args.replicas.map(() => lsn(0));
+    this.#pieces = args.replicas.map(() => 64);
   }
 
   /** The LSN that Q replicas show: what lies at or below may leave memory. */
@@ -62,9 +87,17 @@ export class Projections {
     return this.#setLog.commit - this.quorumLsn();
   }
 
+  /** How long ago the oldest entry was committed that Q tables do not show, milliseconds. */
+  get lagMs(): number {
+    const shown = this.quorumLsn();
+    while ((this.#samples[0]?.lsn ?? Infinity) <= shown) this.#samples.shift();
+    const [oldest] = this.#samples;
+    return oldest === undefined ? 0 : this.#clock.monotonicMs() - oldest.atMs;
+  }
+
   /** Rulings 24: admission slows when the tables fall too far behind. */
   get isBehind(): boolean {
-    return this.lagEntries > LIMITS.projectionLagMax;
+    return this.lagMs > LIMITS.projectionLagMsMax;
   }
 
   /** A new leader finds out where the tables stand, and brings them up at once. */
@@ -80,11 +113,22 @@ export class Projections {
 
   /** Something was committed: project soon, in one large batch with what follows. */
   wake(): void {
+    this.#sample();
     if (this.#timer !== null || this.#stopped) return;
     this.#timer = this.#clock.after(IDLE_MS, () => {
       this.#timer = null;
       for (const replica of this.#replicas.keys()) void this.#run(replica);
     });
+  }
+
+  #sample(): void {
+    const atMs = this.#clock.monotonicMs();
+    const last = this.#samples.at(-1);
+    const { commit } = this.#setLog;
+    const isSoon = last !== undefined && atMs - last.atMs < SAMPLE_MS;
+    if (commit === 0 || isSoon || this.#samples.length >= SAMPLES_MAX) return;
+    if (commit > this.quorumLsn() && commit !== last?.lsn)
+      this.#samples.push({ lsn: commit, atMs });
   }
 
   async #run(replica: number): Promise<void> {
@@ -96,24 +140,69 @@ export class Projections {
       const to = lsn(Math.min(this.#setLog.commit, this.#setLog.ackedBy(replica)));
       if (to === 0) return;
       await store.setCommit(to);
-      this.#lsns[replica] = await store.project(to);
+      await this.#project(store, { replica, to });
     } catch (error) {
-      if (!(error instanceof StoreError)) return this.#onBug(error);
-      this.#log.warn('projection_failed', { set: this.#setId, replica, reason: error.message });
-      await sleep(this.#clock, RETRY_MS);
+      const about = { set: this.#setId, replica, reason: String(error) };
+      if (error instanceof StoreError) this.#log.warn('projection_failed', about);
+      // The tables are not the ledger: a bug of theirs on one replica deposes nobody.
+      else this.#log.error('projection_bug', about);
+      await sleep(this.#clock, error instanceof StoreError ? RETRY_MS : BUG_RETRY_MS);
     } finally {
       this.#running.delete(replica);
       if ((this.#lsns[replica] ?? 0) < this.#setLog.ackedBy(replica)) this.wake();
     }
   }
 
-  /** The freshest replica first; the next one when a reader finds it too far behind. */
-  order(): number[] {
-    return [...this.#replicas.keys()].sort((a, b) => (this.#lsns[b] ?? 0) - (this.#lsns[a] ?? 0));
+  /** Piece by piece up to `to`; a busy leader goes first, as long as the tables are not far behind. */
+  async #project(store: ReplicaStore, args: { replica: number; to: Lsn }): Promise<void> {
+    const { replica, to } = args;
+    for (;;) {
+      const from = this.#lsns[replica] ?? 0;
+      const entries = this.#pieces[replica] ?? PIECE_ENTRIES_MIN;
+      const startMs = this.#clock.monotonicMs();
+      const until = this.#stopped ? to : lsn(Math.min(to, from + entries));
+      const shown = await store.project(until);
+      const tookMs = Math.max(1, this.#clock.monotonicMs() - startMs);
+      this.#lsns[replica] = shown;
+      this.#slow.delete(replica);
+      this.#wakeReaders();
+      // One that gets no further is asked again later.
+      if (shown >= to || shown <= from || this.#stopped) return;
+      const fitting = Math.round((entries * PIECE_MS) / tookMs);
+      this.#pieces[replica] = Math.min(PIECE_ENTRIES_MAX, Math.max(PIECE_ENTRIES_MIN, fitting));
+      if (this.#isBusy() && this.lagMs < YIELD_LAG_MS) {
+        await sleep(this.#clock, tookMs * YIELD_FACTOR);
+      }
+    }
   }
 
-  store(replica: number): ReplicaStore | undefined {
-    return this.#replicas[replica];
+  #wakeReaders(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
+  }
+
+  /** true when a replica shows `at`, which is committed; waits up to 1 s for it. */
+  reaches(at: Lsn): Promise<boolean> {
+    const shown = (): boolean => this.#lsns.some((each) => each >= at);
+    if (shown()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const late = this.#clock.after(REACH_MS, () => resolve(false));
+      const look = (): void => {
+        if (!shown() && !this.#stopped) return void this.#waiting.push(look);
+        late.cancel();
+        resolve(shown());
+      };
+      look();
+    });
+  }
+
+  /** The freshest replica that answers first; the next one when a reader finds it too far behind. */
+  order(): number[] {
+    const late = (replica: number): number => (this.#slow.has(replica) ? 1 : 0);
+    return [...this.#replicas.keys()].sort(
+      (a, b) => late(a) - late(b) || (this.#lsns[b] ?? 0) - (this.#lsns[a] ?? 0),
+    );
   }
 
   /**
@@ -128,32 +217,40 @@ export class Projections {
   async ask<T>(read: (store: ReplicaStore, atLsn: Lsn) => Promise<T | null>): Promise<T | null> {
     const atLsn = this.forgottenLsn();
     for (const replica of this.order()) {
-      const store = this.store(replica);
+      const store = this.#replicas[replica];
       if (store === undefined) continue;
-      const call = read(store, atLsn);
-      const answer = await orNull(within({ clock: this.#clock, ms: PATIENCE_MS, call }));
+      const answer = await this.#askOne(replica, read(store, atLsn));
       if (answer !== null) return answer;
     }
     return null;
   }
 
+  /** A replica that cannot be read says nothing: the next one is asked. */
+  async #askOne<T>(replica: number, call: Promise<T | null>): Promise<T | null> {
+    try {
+      const answer = await within({ clock: this.#clock, ms: PATIENCE_MS, call });
+      this.#slow.delete(replica);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#slow.add(replica);
+      return null;
+    }
+  }
+
   /** One last time, so that the next start finds little to do. */
   async finish(): Promise<void> {
-    await Promise.all([...this.#replicas.keys()].map((replica) => this.#run(replica)));
+    const runs = [...this.#replicas.keys()].map(async (replica) => {
+      const call = this.#run(replica);
+      // What this one lacks, its next leader projects.
+      await within({ clock: this.#clock, ms: FINISH_MS, call }).catch(() => undefined);
+    });
+    await Promise.all(runs);
   }
 
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
-  }
-}
-
-/** A replica that cannot be read says nothing: the next one is asked. */
-async function orNull<T>(reading: Promise<T | null>): Promise<T | null> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof StoreError) return null;
-    throw error;
+    this.#wakeReaders();
   }
 }

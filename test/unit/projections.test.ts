@@ -55,7 +55,6 @@ async function world(args: { msAnEntry: number; busy: boolean }): Promise<{
     adoptedLsn: lsn(0),
     clock,
     log: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
-    onBug: (error) => expect.unreachable(String(error)),
     isBusy: () => args.busy,
   });
   projections.start();
