@@ -13,6 +13,7 @@ export const ACCESS_SETTINGS = {
   origins: text('', 'Web origins that may open sockets, joined by commas; empty: only its own'),
   devTokens: yesNo(false, 'Give anybody a token for any name: never in production'),
   devTokenMs: whole(24 * HOUR_MS, { min: 1_000, max: 90 * 24 * HOUR_MS, help: 'Their lifetime' }),
+  standbyReads: yesNo(true, 'Lists may come from nodes that stand by, so that leaders have time'),
   demoCents: whole(0, { min: 0, max: 1_000_000, help: 'Demo money of a new user, cents' }),
 };
 

@@ -50,6 +50,6 @@ export class CursorMoves {
       if (moves.next === null && this.#recent.get(key) === moves) this.#recent.delete(key);
     });
     const command = { type: 'message.read', user: person.user, groupId, seq: seq() } as const;
-    return this.#router.command(setOfId(groupId), command);
+    return this.#router.command(setOfId(groupId), command, { session: person.marks });
   }
 }

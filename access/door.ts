@@ -70,12 +70,13 @@ type SuccessOf<Type extends Command['type']> = Extract<Success, { type: Type }>;
  */
 export async function command<Type extends Command['type']>(
   door: Door,
-  set: SetId,
+  to: { readonly set: SetId; readonly person: Person },
   c: CommandOf<Type>,
 ): Promise<Done<Type> | Failure> {
   const shape = checkShape(c);
   if (shape !== null) return failOf(shape);
-  return doneOf(door, c.type, await door.router.command(set, c));
+  const { set, person } = to;
+  return doneOf(door, c.type, await door.router.command(set, c, { session: person.marks }));
 }
 
 export type Done<Type extends Command['type']> = {
@@ -126,11 +127,20 @@ export type Found<Name extends AnswerName> = {
 /** Asks a Set for the answer of this name; a refusal comes in the words of the wire. */
 export async function query<Name extends AnswerName>(
   door: Door,
-  args: { set: SetId; name: Name; ask: Ask; deadlineMs?: number },
+  args: {
+    set: SetId;
+    name: Name;
+    ask: Ask;
+    deadlineMs?: number;
+    /** Who is shown the answer; null: nobody, it is for this node. */
+    person: Person | null;
+  },
 ): Promise<Found<Name> | Failure> {
-  const { set, name, ask, deadlineMs } = args;
-  const options = deadlineMs === undefined ? undefined : { deadlineMs };
-  const { status, reply } = await door.router.query(set, ask, options);
+  const { set, name, ask, deadlineMs, person } = args;
+  const { status, reply } = await door.router.query(set, ask, {
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(person === null ? {} : { session: person.marks }),
+  });
   if (status !== 'ok') return failOf(status);
   const answer = reply?.[name];
   if (reply === null || answer === undefined || answer === null) {

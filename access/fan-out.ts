@@ -20,6 +20,9 @@ import { groupTopic } from './sessions.ts';
 /** Sends one frame to the sockets of a group. server.ts: one uWebSockets publish. */
 export type Publish = (topic: string, frame: string) => void;
 
+/** Of one batch: whose it is, and up to which LSN it tells. */
+type Told = { readonly set: SetId; readonly lsn: number };
+
 /** Events of the Sets → one frame each → the sockets of their group or user. */
 export class FanOut implements EventListener {
   readonly #door: Door;
@@ -34,20 +37,22 @@ export class FanOut implements EventListener {
 
   events(batch: EventBatch__Output): void {
     const { epochs, log } = this.#door;
-    epochs.set(setId(batch.setId), epoch(Number(batch.epoch)));
+    const told = { set: setId(batch.setId), lsn: Number(batch.asOfLsn) };
+    epochs.set(told.set, epoch(Number(batch.epoch)));
     const newest = newestOfPackets(batch.events);
     // One bad event must not cost the others of its batch.
     const failed = (event: string | undefined, error: unknown): void =>
       log.error('access.event_failed', { event, error: String(error) });
     for (const event of batch.events) {
       try {
+        this.#note(event, told);
         this.#event(event, newest);
       } catch (error) {
         failed(event.event, error);
       }
     }
     try {
-      for (const wallet of decodeWalletEvents(batch.wallets)) this.#wallet(wallet);
+      for (const wallet of decodeWalletEvents(batch.wallets)) this.#wallet(wallet, told);
     } catch (error) {
       failed('wallet', error);
     }
@@ -64,6 +69,12 @@ export class FanOut implements EventListener {
       const stale = newest.get(event.packet.packetId) !== event.packet;
       if (event.packet.phase !== 'progress' || !stale) this.#packet(event.packet);
     } else if (event.group) this.#group(event.group);
+  }
+
+  /** The group's next lists show what it was told (rulings 16). */
+  #note({ message, packet, group }: Event__Output, { set, lsn }: Told): void {
+    const groupId = (message ?? packet ?? group)?.groupId;
+    if (groupId !== undefined) this.#door.topics.get(groupId)?.marks.note(set, lsn);
   }
 
   message(m: Message__Output): void {
@@ -87,9 +98,10 @@ export class FanOut implements EventListener {
     }
   }
 
-  #wallet(e: WalletEvent): void {
+  #wallet(e: WalletEvent, { set, lsn }: Told): void {
     const person = this.#door.people.find(e.user);
     if (person === undefined) return;
+    person.marks.note(set, lsn);
     if (e.reason === 'claim') person.settled.set(String(e.packetId), true);
     if (person.sessions.size > 0) tell(person, eventFrame('wallet', walletEventOf(e)));
   }

@@ -105,7 +105,8 @@ export class Grants {
     const { person, set, ids, atLsn } = args;
     const membership = { user: person.user, groupIds: ids.map(String) };
     const at = atLsn === undefined ? {} : { atLsn };
-    const { status, reply } = await this.#router.query(set, { ...at, membership });
+    const ask = { ...at, membership };
+    const { status, reply } = await this.#router.query(set, ask, { session: person.marks });
     if (person.forgotten) return ids;
     const list = status === 'ok' ? reply?.membership?.memberships : undefined;
     if (list === undefined) {
@@ -148,7 +149,9 @@ export class Grants {
    * event, which ends the subscription; when it does not come, this does.
    */
   leaving(person: Person, groupId: Id, version: number): void {
-    person.left.set(String(groupId), version);
+    const key = String(groupId);
+    // Said again under its id, it is the version of long ago.
+    person.left.set(key, Math.max(version, person.left.get(key) ?? 0));
     this.#clock.after(LEFT_EVENT_MS, () => this.drop(person, groupId, version));
   }
 

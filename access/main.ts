@@ -32,7 +32,9 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
   const random = new SystemRandom();
   const metrics = createMetrics();
   const refresh = processMetrics(metrics);
-  const router = createRouter({ topology, clock, random, log, connect: openSetNode });
+  const { standbyReads } = values;
+  const connect = openSetNode;
+  const router = createRouter({ topology, clock, random, log, connect, standbyReads });
   await lifecycle.start(() => ({ name: 'router', close: () => router.close() }));
   const { host, port, pageDir, demoCents, devTokens, devTokenMs } = values;
   const access = await startAccess({

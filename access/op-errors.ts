@@ -42,7 +42,7 @@ export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
     'group_full',
     'too_many_groups',
   ],
-  'group.leave': IN_GROUP,
+  'group.leave': [...KEYED, ...IN_GROUP],
   'message.send': [...KEYED, ...IN_GROUP],
   'message.history': IN_GROUP,
   'message.read': IN_GROUP,

@@ -23,14 +23,18 @@ export const groupCreate: Handler<'group.create'> = async (door, person, input) 
   if (proposed === null) return fail('set_unavailable');
   const { name, history } = input;
   const { user, home } = person;
-  const done = await command(door, home, {
-    type: 'group.create',
-    commandId,
-    user,
-    groupId: proposed,
-    name,
-    history,
-  });
+  const done = await command(
+    door,
+    { set: home, person },
+    {
+      type: 'group.create',
+      commandId,
+      user,
+      groupId: proposed,
+      name,
+      history,
+    },
+  );
   if (!done.ok) return done;
   // A retry is answered with the id of the first try.
   const { groupId } = done.success;
@@ -72,7 +76,7 @@ export const groupGet: Handler<'group.get'> = async (door, person, input) => {
   const set = ownerOf(door, groupId);
   if (set === null) return fail('group_not_found');
   const group = { user: person.user, groupId: input.groupId };
-  const found = await query(door, { set, name: 'group', ask: { group } });
+  const found = await query(door, { set, name: 'group', ask: { group }, person });
   return found.ok ? { ok: true, d: groupOf(found.answer) } : found;
 };
 
@@ -88,7 +92,7 @@ export const groupList: Handler<'group.list'> = async (door, person) => {
 export async function loadSummaries(door: Door, person: Person): Promise<Summary[] | Failure> {
   const { user, home } = person;
   const ask = { groupHints: { user } };
-  const found = await query(door, { set: home, name: 'groupHints', ask });
+  const found = await query(door, { set: home, name: 'groupHints', ask, person });
   if (!found.ok) return found;
   const names = new Map<string, string>();
   for (const hint of found.answer.hints) if (hint.present) names.set(hint.groupId, hint.name);
@@ -134,7 +138,7 @@ export const groupInvite: Handler<'group.invite'> = async (door, person, input) 
   if (set === null) return fail('group_not_found');
   const { groupId: id, lifetimeMs } = input;
   const ask = { invite: { user: person.user, groupId: id, lifetimeMs } };
-  const found = await query(door, { set, name: 'invite', ask });
+  const found = await query(door, { set, name: 'invite', ask, person });
   if (!found.ok) return found;
   const inviter = parseUserId(found.answer.inviter);
   if (inviter === null) return fail('internal');
@@ -149,7 +153,11 @@ export const groupJoin: Handler<'group.join'> = async (door, person, input) => {
   const { groupId } = invite;
   const set = ownerOf(door, groupId);
   if (set === null) return fail('invite_invalid');
-  const done = await command(door, set, { type: 'group.join', user: person.user, invite });
+  const done = await command(
+    door,
+    { set, person },
+    { type: 'group.join', user: person.user, invite },
+  );
   if (!done.ok) return done;
   const standing = await door.grants.ask(person, groupId, done.lsn);
   // Joined for certain, but not to be shown: joining again answers the same.
@@ -161,7 +169,16 @@ export const groupLeave: Handler<'group.leave'> = async (door, person, input) =>
   const groupId = asId(BigInt(input.groupId));
   const set = ownerOf(door, groupId);
   if (set === null) return fail('group_not_found');
-  const done = await command(door, set, { type: 'group.leave', user: person.user, groupId });
+  const commandId = input.clientId === undefined ? null : parseCommandId(input.clientId);
+  if (commandId === null && input.clientId !== undefined) {
+    return fail('bad_argument', { message: 'd.clientId: not a UUIDv7' });
+  }
+  const leave = { type: 'group.leave', user: person.user, groupId } as const;
+  let done = await command(door, { set, person }, { ...leave, commandId });
+  // A Set at rules 1 cannot read the id: there, as without one, a repeat is `not_a_member` (ADR 7).
+  if (!done.ok && done.code === 'malformed' && commandId !== null) {
+    done = await command(door, { set, person }, { ...leave, commandId: null });
+  }
   if (!done.ok) return done;
   door.grants.leaving(person, groupId, done.success.version);
   return { ok: true, d: { mark: done.mark } };

@@ -1,3 +1,4 @@
+import type { Id } from '../lib/core/ids.ts';
 import { asId } from '../lib/core/ids.ts';
 import type { SetId } from '../lib/core/units.ts';
 import type { Door, Found, Handler } from './door.ts';
@@ -7,6 +8,7 @@ import { fail } from './errors.ts';
 import { isBare } from './packet-memo.ts';
 import type { Person } from './people.ts';
 import { claimOf, claimOrNull, packetOf } from './render.ts';
+import type { Input } from './schema.ts';
 
 const NO_GRANT = new Uint8Array();
 
@@ -16,21 +18,54 @@ export const packetGet: Handler<'packet.get'> = async (door, person, input) => {
 };
 
 export const packetClaims: Handler<'packet.claims'> = async (door, person, input) => {
-  const { packetId, afterOrder, limit } = input;
-  const seen = await look(door, person, packetId);
-  if (!seen.ok) return seen;
-  const { set } = seen;
-  const ask = { claims: { user: person.user, packetId, grant: seen.grant, afterOrder, limit } };
-  const found = await query(door, { set, name: 'claims', ask });
+  let found = await knownClaims(door, person, input);
+  if (found === null) {
+    const seen = await look(door, person, input.packetId);
+    if (!seen.ok) return seen;
+    found = await claimsOf(door, person, { ...seen, input });
+  }
   if (!found.ok) return found;
   const { claims, best } = found.answer;
   const d = { claims: claims.map(claimOf), best: claimOrNull(best), asOfLsn: found.asOfLsn };
   return { ok: true, d };
 };
 
+/**
+ * Of a packet that this node has heard of, without asking its owner first, who may be spared this
+ * way. null: nothing is known, or the question has to say why not.
+ */
+async function knownClaims(
+  door: Door,
+  person: Person,
+  input: Input<'packet.claims'>,
+): Promise<Found<'claims'> | Failure | null> {
+  const set = ownerOf(door, asId(BigInt(input.packetId)));
+  const groupId = door.packets.get(input.packetId)?.groupId;
+  if (set === null || groupId === undefined) return null;
+  const standing = await door.grants.standing(person, groupId);
+  if (standing.kind !== 'member') return null;
+  const grant = standing.entry.grantBytes;
+  const found = await claimsOf(door, person, { set, groupId, grant, input });
+  return !found.ok && found.code === 'not_a_member' ? null : found;
+}
+
+function claimsOf(
+  door: Door,
+  person: Person,
+  args: { set: SetId; groupId: Id; grant: Uint8Array; input: Input<'packet.claims'> },
+): Promise<Found<'claims'> | Failure> {
+  const { set, groupId, grant } = args;
+  const { packetId, afterOrder, limit } = args.input;
+  const claims = { user: person.user, packetId, grant, afterOrder, limit };
+  // How far the others are has been pushed to the group; the list shows at least that.
+  const atLsn = door.topics.get(String(groupId))?.marks.at(set) ?? 0;
+  return query(door, { set, name: 'claims', ask: { claims, atLsn }, person });
+}
+
 export type Seen = {
   readonly ok: true;
   readonly set: SetId;
+  readonly groupId: Id;
   readonly packet: Found<'packet'>;
   readonly grant: Uint8Array;
 };
@@ -43,7 +78,12 @@ export async function look(door: Door, person: Person, packetId: string): Promis
   const set = ownerOf(door, asId(BigInt(packetId)));
   if (set === null) return fail('packet_not_found');
   const askWith = (grant: Uint8Array): Promise<Found<'packet'> | Failure> =>
-    query(door, { set, name: 'packet', ask: { packet: { user: person.user, packetId, grant } } });
+    query(door, {
+      set,
+      name: 'packet',
+      ask: { packet: { user: person.user, packetId, grant } },
+      person,
+    });
 
   let groupId = door.packets.get(packetId)?.groupId;
   if (groupId === undefined) {
@@ -57,7 +97,9 @@ export async function look(door: Door, person: Person, packetId: string): Promis
   const packet = await askWith(grant);
   if (!packet.ok) return packet;
   door.packets.learn(packet.answer);
-  return isBare(packet.answer) ? fail(BARE[standing.kind]) : { ok: true, set, packet, grant };
+  return isBare(packet.answer)
+    ? fail(BARE[standing.kind])
+    : { ok: true, set, groupId, packet, grant };
 }
 
 /** Why the owner tells no more. */

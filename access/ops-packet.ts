@@ -34,10 +34,10 @@ export const packetSend: Handler<'packet.send'> = async (door, person, input) =>
   if (packetId === null) return fail('set_unavailable');
   const definition = { ...shape, packetId };
   const sending = { type: 'packet.send', commandId, definition } as const;
-  let done = await command(door, person.home, { ...sending, grant });
+  let done = await command(door, { set: person.home, person }, { ...sending, grant });
   if (!done.ok && done.code === 'grant_expired') {
     const renewed = grantOf(await door.grants.ask(person, shape.groupId));
-    done = await command(door, person.home, { ...sending, grant: renewed });
+    done = await command(door, { set: person.home, person }, { ...sending, grant: renewed });
   }
   if (!done.ok) return done;
   const sent = done.success.packetId;
@@ -117,7 +117,7 @@ async function findPacket(door: Door, person: Person, packetId: Id): Promise<Fou
   const set = ownerOf(door, packetId);
   if (set === null) return fail('packet_not_found');
   const packet = { user: person.user, packetId: id, grant: new Uint8Array() };
-  const found = await query(door, { set, name: 'packet', ask: { packet } });
+  const found = await query(door, { set, name: 'packet', ask: { packet }, person });
   return found.ok ? { ok: true, facts: door.packets.learn(found.answer) } : found;
 }
 
@@ -163,7 +163,8 @@ function open(
   const { packetId, standing } = args;
   const { user } = person;
   const grant = grantOf(standing);
-  return command(door, setOfId(packetId), { type: 'packet.open', packetId, user, grant });
+  const to = { set: setOfId(packetId), person };
+  return command(door, to, { type: 'packet.open', packetId, user, grant });
 }
 
 function refusedOpen(

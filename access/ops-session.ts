@@ -3,6 +3,7 @@ import type { Id } from '../lib/core/ids.ts';
 import { asId, setOfId } from '../lib/core/ids.ts';
 import type { SetId } from '../lib/core/units.ts';
 import type { Message__Output } from '../proto/gen/hongbao/Message.ts';
+import { SessionMarks } from '../router/session-marks.ts';
 import type { Door, Handler, Reply } from './door.ts';
 import { command, query } from './door.ts';
 import type { Failure } from './errors.ts';
@@ -44,10 +45,16 @@ async function greet(
   person: Person,
   resume: Readonly<Record<string, number>>,
 ): Promise<Reply<'hello'>> {
+  // The client may come from another node, and have been shown more there than is known here.
+  person.marks = new SessionMarks();
   if (door.demoCents > 0) {
     const { user, home } = person;
     const { demoCents: welcomeCents } = door;
-    const opened = await command(door, home, { type: 'wallet.open', user, welcomeCents });
+    const opened = await command(
+      door,
+      { set: home, person },
+      { type: 'wallet.open', user, welcomeCents },
+    );
     if (!opened.ok) return opened;
   }
   const groups = await loadSummaries(door, person);
@@ -132,10 +139,8 @@ async function fill(
 export const ping: Handler<'ping'> = async (door, person, input) => {
   const seen = input.seen ?? {};
   const mine = Object.keys(seen).filter((groupId) => person.groups.has(groupId));
-  const last = await lastSeqs(
-    door,
-    mine.map((groupId) => asId(BigInt(groupId))),
-  );
+  const groupIds = mine.map((groupId) => asId(BigInt(groupId)));
+  const last = await lastSeqs(door, { groupIds, person });
   const behind: Record<string, number> = {};
   for (const [groupId, seq] of last) {
     door.topics.heard(groupId, seq);
@@ -145,13 +150,17 @@ export const ping: Handler<'ping'> = async (door, person, input) => {
 };
 
 /** Last seqs by group id; groups whose Set does not answer are left out. */
-export async function lastSeqs(door: Door, groupIds: readonly Id[]): Promise<Map<string, number>> {
+export async function lastSeqs(
+  door: Door,
+  { groupIds, person }: { groupIds: readonly Id[]; person: Person | null },
+): Promise<Map<string, number>> {
   const bySet = Map.groupBy(groupIds, setOfId);
   const ask = async ([set, ids]: [SetId, Id[]]): Promise<[string, number][]> => {
     const found = await query(door, {
       set,
       name: 'lastSeqs',
       ask: { lastSeqs: { groupIds: ids.map(String) } },
+      person,
     });
     return found.ok ? found.answer.last.map(({ groupId, seq }) => [groupId, Number(seq)]) : [];
   };

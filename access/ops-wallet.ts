@@ -8,13 +8,14 @@ const ARRIVING_DEADLINE_MS = 1_000;
 export const walletGet: Handler<'wallet.get'> = async (door, person) => {
   const { user, home } = person;
   const [wallet, ...arriving] = await Promise.all([
-    query(door, { set: home, name: 'wallet', ask: { wallet: { user } } }),
+    query(door, { set: home, name: 'wallet', ask: { wallet: { user } }, person }),
     ...door.router.sets().map((set) =>
       query(door, {
         set,
         name: 'arriving',
         ask: { arriving: { user } },
         deadlineMs: ARRIVING_DEADLINE_MS,
+        person,
       }),
     ),
   ]);
@@ -36,7 +37,7 @@ export const walletHistory: Handler<'wallet.history'> = async (door, person, inp
   const { user, home } = person;
   const beforeLsn = input.beforeLsn ?? Number.MAX_SAFE_INTEGER;
   const ledger = { user, beforeLsn, limit: input.limit };
-  const found = await query(door, { set: home, name: 'ledger', ask: { ledger } });
+  const found = await query(door, { set: home, name: 'ledger', ask: { ledger }, person });
   if (!found.ok) return found;
   const entries = found.answer.lines.map((line) => ({
     lsn: Number(line.lsn),

@@ -5,6 +5,7 @@ import type { UserId } from '../lib/core/user.ts';
 import { userHash } from '../lib/core/user.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Router } from '../router/api.ts';
+import { SessionMarks } from '../router/session-marks.ts';
 import { Bucket } from './admission.ts';
 import type { AccessLimits } from './limits.ts';
 import { Recent } from './recent.ts';
@@ -36,6 +37,8 @@ export class Person {
   readonly home: SetId;
   readonly bucket: Bucket;
   readonly sessions = new Set<Session>();
+  /** What the sockets here were shown of each Set (rulings 16); anew with every hello. */
+  marks = new SessionMarks();
   /** Memberships by group id; the person's sockets are subscribed to exactly these. */
   readonly groups = new Map<string, GroupEntry>();
   /** Groups of the person's list whose Set has not answered yet; tried again. */

@@ -16,7 +16,8 @@ const PURPOSE: Readonly<Record<OpName, string>> = {
   'group.list': 'All groups of the user, as in `hello`.',
   'group.invite': 'An opaque invitation that anybody may use until it expires.',
   'group.join': 'Joins by invitation; joining twice is joining once.',
-  'group.leave': 'Ends the membership.',
+  'group.leave':
+    'Ends the membership. With a `clientId` a repeat is answered as the first; not at Sets of rules 1.',
   'message.send': 'Answered when it is stored; members get the event `message`.',
   'message.history':
     'Messages of a range of seqs. A page may hold fewer than `limit`: ask on from its end.',

@@ -61,7 +61,7 @@ export class Repair {
   }
 
   async #check(groupIds: readonly Id[]): Promise<void> {
-    for (const [groupId, seq] of await lastSeqs(this.#door, groupIds)) {
+    for (const [groupId, seq] of await lastSeqs(this.#door, { groupIds, person: null })) {
       const topic = this.#door.topics.get(groupId);
       if (topic === undefined || topic.toldSeq >= seq) continue;
       const reader = [...topic.people].find((person) => person.groups.has(groupId));
@@ -69,7 +69,9 @@ export class Repair {
       const newest = { fromSeq: seq, toSeq: seq, limit: 1, reverse: true };
       const found = await history(this.#door, reader, { groupId: topic.groupId, ...newest });
       const message = found.ok ? found.answer.messages[0] : undefined;
-      if (message !== undefined) this.#push(message);
+      if (!found.ok || message === undefined) continue;
+      topic.marks.note(setOfId(topic.groupId), found.asOfLsn);
+      this.#push(message);
     }
   }
 

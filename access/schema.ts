@@ -51,7 +51,7 @@ export const INPUTS = {
     lifetimeMs: z.int().min(60_000).max(LIMITS.inviteLifetimeMs).default(LIMITS.inviteLifetimeMs),
   }),
   'group.join': z.strictObject({ invite: z.string().min(1).max(512) }),
-  'group.leave': z.strictObject({ groupId: id }),
+  'group.leave': z.strictObject({ groupId: id, clientId: clientKey.optional() }),
   'message.send': z.strictObject({
     groupId: id,
     clientMsgId: clientKey,

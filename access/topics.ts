@@ -2,6 +2,7 @@ import type { Id } from '../lib/core/ids.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { setOfId } from '../lib/core/ids.ts';
 import type { Router } from '../router/api.ts';
+import { SessionMarks } from '../router/session-marks.ts';
 import type { Person } from './people.ts';
 
 /** A group that somebody here is, or may be, a member of. */
@@ -10,6 +11,8 @@ export type Topic = {
   readonly people: Set<Person>;
   /** The highest seq that the sockets here know of: told at their hello, or pushed. */
   toldSeq: number;
+  /** What of each Set was pushed to the sockets here. */
+  readonly marks: SessionMarks;
 };
 
 /** Interest of this node in groups: registered for the first person, given up after the last. */
@@ -36,7 +39,7 @@ export class Topics {
     const key = String(groupId);
     let topic = this.#byGroup.get(key);
     if (topic === undefined) {
-      topic = { groupId, people: new Set(), toldSeq: 0 };
+      topic = { groupId, people: new Set(), toldSeq: 0, marks: new SessionMarks() };
       this.#byGroup.set(key, topic);
       this.#router.watchGroup(groupId);
       // What was said before the Set knew of our interest was not pushed.

@@ -136,7 +136,8 @@ export function groupOps(caller: Caller) {
     invite: (groupId: string, lifetimeMs?: number) =>
       caller.request('group.invite', { groupId, lifetimeMs }),
     join: (invite: string) => caller.request('group.join', { invite }),
-    leave: (groupId: string) => caller.request('group.leave', { groupId }),
+    leave: (groupId: string, clientId = caller.newId()) =>
+      caller.request('group.leave', { groupId, clientId }),
   };
 }
 

@@ -76,7 +76,8 @@ export type Inputs = {
   'group.list': Record<string, never>;
   'group.invite': { groupId: string; lifetimeMs?: number | undefined };
   'group.join': { invite: string };
-  'group.leave': { groupId: string };
+  /** Under one `clientId` leaving again is answered as it was the first time. */
+  'group.leave': { groupId: string; clientId?: string | undefined };
   'message.send': {
     groupId: string;
     clientMsgId: string;

@@ -17,6 +17,7 @@ import { SystemRandom } from '../lib/adapter/system-random.ts';
 import { assertLimits } from '../lib/core/limits.ts';
 import { fromHex } from '../lib/core/bytes.ts';
 import type { SetId } from '../lib/core/units.ts';
+import { RULES_MAX } from '../lib/core/rules.ts';
 import { setId } from '../lib/core/units.ts';
 import { slotOf } from '../lib/core/user.ts';
 import type { Log } from '../lib/port/log.ts';
@@ -34,8 +35,6 @@ import type { SnapshotJob } from './snapshot-worker.ts';
 import type { SetServer } from '../set-node/server.ts';
 import { bootstrapNew, startSetServer } from '../set-node/server.ts';
 
-/** Version of the payloads that these leaders write (rulings 8). */
-const RULES = 1;
 const PROJECTOR = new URL('../set-node/read/projection.ts', import.meta.url);
 const READY_WITHIN_MS = 30_000;
 
@@ -237,7 +236,8 @@ async function startSet(args: {
       clusterId,
       replicas: options.replicas,
       quorum,
-      rules: RULES,
+      // One process: all nodes of a new Set are this build.
+      rules: RULES_MAX,
       slots: slotBitmap(topology, id),
     },
   });

@@ -7,6 +7,7 @@ import type { UserId } from '../lib/core/user.ts';
 import type { EventBatch__Output } from '../proto/gen/hongbao/EventBatch.ts';
 import type { Query } from '../proto/gen/hongbao/Query.ts';
 import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
+import type { SessionMarks } from './session-marks.ts';
 
 /** What a command came to, and the session mark of what it depended on (rulings 16). */
 export type CommandAnswer = { readonly outcome: Outcome; readonly mark: Mark };
@@ -27,6 +28,15 @@ export type QueryAnswer = {
   readonly reply: QueryReply__Output | null;
 };
 
+export type RequestOptions = {
+  readonly deadlineMs?: number;
+  /**
+   * Who asks: answers are noted in it. Lists (claims, history, ledger) then show all that it has been
+   * shown, and may come from a standby. Without it they come from the leader, and show what they show.
+   */
+  readonly session?: SessionMarks;
+};
+
 /** New things are placed on the ring; existing ones are routed by their id, for life (design 2). */
 export interface Router {
   readonly topologyVersion: number;
@@ -42,9 +52,9 @@ export interface Router {
    * Sends a command with at-least-once retries under the same bytes until `deadlineMs` (default
    * 5,000). Never rejects: `set_unavailable` was not done for certain, `unknown` may have been.
    */
-  command(set: SetId, command: Command, options?: { deadlineMs?: number }): Promise<CommandAnswer>;
+  command(set: SetId, command: Command, options?: RequestOptions): Promise<CommandAnswer>;
   /** Never rejects: status `set_unavailable` after `deadlineMs` (default 2,000). */
-  query(set: SetId, ask: Ask, options?: { deadlineMs?: number }): Promise<QueryAnswer>;
+  query(set: SetId, ask: Ask, options?: RequestOptions): Promise<QueryAnswer>;
   /** Events of all Sets, in order per Set. `gap` is called when a stream broke and events may be missing. */
   onEvents(listener: EventListener): void;
   /** Registers interest with the owning Sets; kept again after every reconnect (rulings 17). */

@@ -40,7 +40,7 @@ export type Wire<Request, Out, In, Reply extends { readonly tag: number }, Answe
   standing(batch: In): Standing;
   /** A refusal that says that nothing was done: of a node that does not lead, another may do it. */
   isRefusal(reply: Reply): boolean;
-  pack(items: readonly Pending<Request, Answer>[]): Out;
+  pack(items: readonly { readonly tag: number; readonly request: Request }[]): Out;
   /** The replies of a batch. Throws DecodeError. */
   unpack(batch: In): readonly Reply[];
   /** What the caller gets. Throws DecodeError. */

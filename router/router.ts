@@ -7,7 +7,14 @@ import type { SetId } from '../lib/core/units.ts';
 import type { UserId } from '../lib/core/user.ts';
 import { slotOf } from '../lib/core/user.ts';
 import type { SetNodeClient } from '../lib/runtime/stream.ts';
-import type { Ask, CommandAnswer, EventListener, QueryAnswer, Router } from './api.ts';
+import type {
+  Ask,
+  CommandAnswer,
+  EventListener,
+  QueryAnswer,
+  RequestOptions,
+  Router,
+} from './api.ts';
 import type { ChannelPorts } from './channel.ts';
 import { Placement } from './place.ts';
 import { SetLine } from './set-line.ts';
@@ -21,6 +28,8 @@ export type RouterOptions = ChannelPorts & {
   readonly topology: Topology;
   /** Opens the Set node at an address of the topology; called once per address and Set. */
   readonly connect: (address: string) => SetNodeClient;
+  /** Lists of sessions may come from standbys (P11). Default true; without standbys nothing changes. */
+  readonly standbyReads?: boolean;
   /** Region of this process: new things stay in it while it has a Set that is up. */
   readonly region?: string;
 };
@@ -93,20 +102,18 @@ class SetRouter implements TopologyRouter {
     return this.#lines.get(set)?.takeId() ?? Promise.resolve(null);
   }
 
-  command(
-    set: SetId,
-    command: Command,
-    options: { deadlineMs?: number } = {},
-  ): Promise<CommandAnswer> {
+  command(set: SetId, command: Command, options: RequestOptions = {}): Promise<CommandAnswer> {
     const line = this.#lines.get(set);
-    if (line !== undefined) return line.command(command, options.deadlineMs ?? COMMAND_DEADLINE_MS);
+    const { deadlineMs = COMMAND_DEADLINE_MS, session } = options;
+    if (line !== undefined) return line.command(command, deadlineMs, session);
     const outcome = refuse(command.type, 'set_unavailable');
     return Promise.resolve({ outcome, mark: { setId: set, epoch: 0, lsn: 0 } });
   }
 
-  query(set: SetId, ask: Ask, options: { deadlineMs?: number } = {}): Promise<QueryAnswer> {
+  query(set: SetId, ask: Ask, options: RequestOptions = {}): Promise<QueryAnswer> {
     const line = this.#lines.get(set);
-    if (line !== undefined) return line.query(ask, options.deadlineMs ?? QUERY_DEADLINE_MS);
+    const { deadlineMs = QUERY_DEADLINE_MS, session } = options;
+    if (line !== undefined) return line.query(ask, deadlineMs, session);
     return Promise.resolve({ status: 'set_unavailable', reply: null });
   }
 
@@ -167,6 +174,7 @@ class SetRouter implements TopologyRouter {
       set: id,
       ports: { clock, random, log },
       connect,
+      standbyReads: this.#options.standbyReads ?? true,
       addresses: () => this.#addressesOf(id),
       topologyVersion: () => this.#topology.version,
       listener: {

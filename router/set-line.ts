@@ -14,18 +14,21 @@ import { Channel } from './channel.ts';
 import { EventLine } from './events.ts';
 import { IdLease } from './ids.ts';
 import { SetNodes } from './nodes.ts';
+import type { SessionMarks } from './session-marks.ts';
+import { StandbyLine } from './standby-line.ts';
 import type { TopologyNode } from './topology.ts';
-import type { CommandRequest, SetFacts } from './wire.ts';
+import type { CommandRequest, LineAnswer, SetFacts } from './wire.ts';
 import { commandRequest, commandWire, queryWire } from './wire.ts';
 
 /** How long a lease of ids is waited for: then the caller places its new thing elsewhere. */
 const RESERVE_DEADLINE_MS = 1_500;
 
-/** All that one router has of one Set: two channels, an event stream when asked for, leased ids. */
+/** All that one router has of one Set: channels, an event stream when asked for, leased ids. */
 export class SetLine {
   readonly #args: {
     readonly set: SetId;
     readonly ports: ChannelPorts;
+    readonly standbyReads: boolean;
     readonly topologyVersion: () => number;
     readonly listener: EventListener;
   };
@@ -43,14 +46,16 @@ export class SetLine {
     QueryBatch,
     QueryReplyBatch__Output,
     QueryReply__Output,
-    QueryAnswer
+    LineAnswer
   >;
+  readonly #standby: StandbyLine;
   readonly #ids: IdLease;
   #events: EventLine | null = null;
 
   constructor(args: {
     set: SetId;
     ports: ChannelPorts;
+    standbyReads: boolean;
     connect: (address: string) => SetNodeClient;
     /** By node slot; read again at every attempt. */
     addresses: () => readonly TopologyNode[];
@@ -69,12 +74,9 @@ export class SetLine {
       nodes,
       wire: commandWire({ set, line, topologyVersion, facts }),
     });
-    this.#queries = new Channel({
-      name: `queries.${set}`,
-      ports,
-      nodes,
-      wire: queryWire({ set, line, topologyVersion, facts }),
-    });
+    const wire = queryWire({ set, line, topologyVersion, facts });
+    this.#queries = new Channel({ name: `queries.${set}`, ports, nodes, wire });
+    this.#standby = new StandbyLine({ set, ports, nodes, wire });
     this.#ids = new IdLease(set, (count) =>
       this.command({ type: 'ids.reserve', count }, RESERVE_DEADLINE_MS),
     );
@@ -88,12 +90,31 @@ export class SetLine {
     return this.#facts.queueWaitUs;
   }
 
-  command(command: Command, deadlineMs: number): Promise<CommandAnswer> {
-    return this.#commands.ask(commandRequest(command), deadlineMs);
+  command(command: Command, deadlineMs: number, session?: SessionMarks): Promise<CommandAnswer> {
+    const asked = this.#commands.ask(commandRequest(command), deadlineMs);
+    if (session === undefined) return asked;
+    return asked.then((answer) => {
+      session.note(this.#args.set, answer.mark.lsn);
+      return answer;
+    });
   }
 
-  query(ask: Ask, deadlineMs: number): Promise<QueryAnswer> {
-    return this.#queries.ask(ask, deadlineMs);
+  /** Of a session: a list shows what the session has seen, from a standby if one has that much. */
+  async query(ask: Ask, deadlineMs: number, session?: SessionMarks): Promise<QueryAnswer> {
+    const { status, reply, asOfLsn } = await this.#query(ask, deadlineMs, session);
+    session?.note(this.#args.set, asOfLsn);
+    return { status, reply };
+  }
+
+  async #query(ask: Ask, deadlineMs: number, session?: SessionMarks): Promise<LineAnswer> {
+    const seen = session?.at(this.#args.set) ?? 0;
+    if (seen === 0 || !isList(ask)) return this.#queries.ask(ask, deadlineMs);
+    const { clock } = this.#args.ports;
+    const since = clock.monotonicMs();
+    const list = { ...ask, atLsn: Math.max(Number(ask.atLsn ?? 0), seen) };
+    const { standbyReads } = this.#args;
+    const answer = standbyReads ? await this.#standby.ask(list, deadlineMs) : null;
+    return answer ?? this.#queries.ask(list, deadlineMs - (clock.monotonicMs() - since));
   }
 
   takeId(): Promise<Id | null> {
@@ -110,7 +131,13 @@ export class SetLine {
   close(): void {
     this.#commands.close();
     this.#queries.close();
+    this.#standby.close();
     this.#events?.close();
     this.#nodes.close();
   }
+}
+
+/** What tables answer (P11). Balances, memberships, unread and "did I get it" are the leader's. */
+function isList({ claims, history, ledger }: Ask): boolean {
+  return [claims, history, ledger].some((one) => one !== undefined && one !== null);
 }

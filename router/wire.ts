@@ -81,12 +81,15 @@ export function commandWire(args: WireArgs): CommandWire {
   };
 }
 
+/** A no shows something of the Set as well: a session must not hear yes from older tables next. */
+export type LineAnswer = QueryAnswer & { readonly asOfLsn: number };
+
 export type QueryWire = Wire<
   Ask,
   QueryBatch,
   QueryReplyBatch__Output,
   QueryReply__Output,
-  QueryAnswer
+  LineAnswer
 >;
 
 export function queryWire(args: WireArgs): QueryWire {
@@ -104,13 +107,15 @@ export function queryWire(args: WireArgs): QueryWire {
     },
     answer: ({ reply }) => {
       const status = statusOf(reply.status);
-      return { status, reply: status === 'ok' ? reply : null };
+      const asOfLsn = wireNumber(reply.asOfLsn);
+      return { status, reply: status === 'ok' ? reply : null, asOfLsn };
     },
     sizeOf: askBytes,
     // A read changes nothing, so there is no doubt about it: it was not answered, that is all.
     fail: (_, failure) => ({
       status: failure === 'overloaded' ? failure : 'set_unavailable',
       reply: null,
+      asOfLsn: 0,
     }),
   };
 }

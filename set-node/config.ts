@@ -1,7 +1,7 @@
 import { NODE_SLOT_MAX, SET_ID_MAX, setId } from '../lib/core/units.ts';
 import type { SetId } from '../lib/core/units.ts';
 import type { Config } from '../lib/runtime/config.ts';
-import { ConfigError, readConfig, secret, text, whole } from '../lib/runtime/config.ts';
+import { ConfigError, readConfig, secret, text, whole, yesNo } from '../lib/runtime/config.ts';
 
 export const SET_NODE_SETTINGS = {
   topologyFile: text('.data/topology.json', 'The topology document'),
@@ -25,6 +25,10 @@ export const SET_NODE_SETTINGS = {
     max: 3_600_000,
     help: 'How long the replicas of a new Set may take to appear, all of them',
   }),
+  trustDisks: yesNo(
+    false,
+    'Signed by an operator, for one start: restarted replicas vote where no quorum is to be had',
+  ),
 };
 
 export type SetNodeConfig = Config<typeof SET_NODE_SETTINGS>;

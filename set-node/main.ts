@@ -2,13 +2,12 @@ import { readFileSync } from 'node:fs';
 import { makeJsonLog } from '../lib/adapter/json-log.ts';
 import { loadKeyFile } from '../lib/adapter/key-file.ts';
 import { MemoryBus } from '../lib/adapter/memory-bus.ts';
-import { openMysqlReplica } from '../lib/adapter/mysql-replica.ts';
 import { makeCrypto } from '../lib/adapter/node-crypto.ts';
-import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
 import { SystemClock } from '../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../lib/adapter/system-random.ts';
 import { fromHex } from '../lib/core/bytes.ts';
 import { assertLimits } from '../lib/core/limits.ts';
+import { RULES_MIN } from '../lib/core/rules.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { slotOf } from '../lib/core/user.ts';
 import type { Clock } from '../lib/port/clock.ts';
@@ -27,13 +26,10 @@ import { bootstrapNew } from './log/bootstrap.ts';
 import { clockAheadMs } from './log/clock-check.ts';
 import type { SetNodeConfig } from './config.ts';
 import { readSetNodeConfig, setsOf } from './config.ts';
+import { openReplica, projectorsOf } from './open-replica.ts';
 import type { SetServer, SetServerArgs } from './server.ts';
 import { startSetServer } from './server.ts';
 
-/** Version of the payloads that these leaders write (rulings 8). */
-const RULES = 1;
-const PROJECTOR = new URL('./read/projection.ts', import.meta.url);
-const MIGRATIONS = new URL('../ops/schema/', import.meta.url);
 const BOOTSTRAP_RETRY_MS = 500;
 
 type Process = {
@@ -118,7 +114,11 @@ async function startSet(node: Process, set: TopologySet): Promise<SetServer> {
   const { values, topology, lifecycle, ports } = node;
   const { id } = set;
   const clusterId = fromHex(topology.clusterId);
-  const replicas = await Promise.all(set.replicas.map((dsn) => openReplica(node, { id, dsn })));
+  const { clock, log } = ports;
+  const { password } = node;
+  const projectors = projectorsOf(id);
+  const open = (dsn: string) => openReplica({ setId: id, dsn, password, clock, log, projectors });
+  const replicas = await Promise.all(set.replicas.map(open));
   const count = replicas.length;
   if (count !== 1 && count !== 3) throw new ConfigError(`Set ${id} has 1 or 3 replicas`);
   const quorum = count === 3 ? 2 : 1;
@@ -135,7 +135,9 @@ async function startSet(node: Process, set: TopologySet): Promise<SetServer> {
     replicas,
     quorum,
     nodeSlot: values.nodeSlot,
+    trustDisks: values.trustDisks,
     standby: set.nodes.length > 1,
+    nodes: set.nodes.length,
     address: addressOf(set, values),
     topologyVersion: () => topology.version,
     homeOf: (user) => ownerOfSlot(topology, slotOf(user)),
@@ -145,7 +147,8 @@ async function startSet(node: Process, set: TopologySet): Promise<SetServer> {
       clusterId,
       replicas: count,
       quorum,
-      rules: RULES,
+      // Perhaps other nodes of it are older: an operator raises it (`set upgrade`).
+      rules: RULES_MIN,
       slots: slotBitmap(topology, id),
     },
   });
@@ -162,29 +165,6 @@ function addressOf(set: TopologySet, { nodeSlot, host }: SetNodeConfig['values']
   const address = set.nodes[nodeSlot]?.primary ?? '';
   if (host === '' || address.startsWith('unix:')) return address;
   return `${host}:${address.slice(address.lastIndexOf(':') + 1)}`;
-}
-
-/** `mysql://user@host:port/database`, or `sqlite:/path` for trials. */
-function openReplica(node: Process, of: { id: SetId; dsn: string }): Promise<ReplicaStore> {
-  const { id: setId, dsn } = of;
-  const { clock, log } = node.ports;
-  if (dsn.startsWith('sqlite:')) {
-    const path = dsn.slice('sqlite:'.length);
-    return openSqliteReplica({ path, setId, schemaModule: PROJECTOR });
-  }
-  if (!dsn.startsWith('mysql:')) {
-    throw new ConfigError(`Set ${setId}: a replica is mysql://user@host:port/database`);
-  }
-  const password = node.password === '' ? {} : { password: node.password };
-  return openMysqlReplica({
-    url: dsn,
-    ...password,
-    setId,
-    schemaModule: PROJECTOR,
-    migrations: MIGRATIONS,
-    clock,
-    log,
-  });
 }
 
 /** A new Set waits until all of its replicas are there; an old one starts with a quorum of them. */

@@ -1,3 +1,4 @@
+import { MysqlProjectors } from '../lib/adapter/mysql-projector.ts';
 import { openMysqlReplica } from '../lib/adapter/mysql-replica.ts';
 import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
 import type { SetId } from '../lib/core/units.ts';
@@ -19,14 +20,21 @@ export type OpenReplicaArgs = {
   readonly password: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared by the replicas of the Set ({@link projectorsOf}); default: a thread for each. */
+  readonly projectors?: MysqlProjectors;
 };
+
+/** One thread for all replicas of a Set in this process, made when something is projected. */
+export function projectorsOf(setId: SetId): MysqlProjectors {
+  return new MysqlProjectors({ setId, schemaModule: PROJECTOR });
+}
 
 /**
  * Opens one replica of a Set with the tables that set-nodes project. Throws ConfigError for a DSN of
  * another kind, StoreError `rejected` where the server or the file must not serve this replica.
  */
 export async function openReplica(args: OpenReplicaArgs): Promise<ReplicaStore> {
-  const { setId, dsn, password, clock, log } = args;
+  const { setId, dsn, password, clock, log, projectors } = args;
   if (dsn.startsWith(SQLITE)) {
     const path = dsn.slice(SQLITE.length);
     return openSqliteReplica({ path, setId, schemaModule: PROJECTOR });
@@ -42,5 +50,6 @@ export async function openReplica(args: OpenReplicaArgs): Promise<ReplicaStore> 
     migrations: MIGRATIONS,
     clock,
     log,
+    ...(projectors === undefined ? {} : { projectIn: projectors }),
   });
 }

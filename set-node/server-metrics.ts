@@ -16,6 +16,7 @@ export function measure(of: { args: SetServerArgs; engine: Engine; publisher: Pu
   const follows = measureStandby(args, engine);
   const leads = measureLeader(args);
   const replicas = measureReplicas(args);
+  const reach = measureReach(args);
   const streams = args.metrics.gauge({
     name: 'hongbao_set_event_streams',
     help: 'Access nodes that listen.',
@@ -27,7 +28,31 @@ export function measure(of: { args: SetServerArgs; engine: Engine; publisher: Pu
     follows(engine.status);
     leads(driver);
     replicas(driver);
+    reach();
   });
+}
+
+/** What replicas forgot, and how often they had to be brought back: counted from 0 for each. */
+export function countMemory(
+  args: Pick<SetServerArgs, 'metrics' | 'replicas' | 'setId'>,
+): Required<Pick<SetServerArgs, 'onAmnesia' | 'onReadmitted'>> {
+  const counter = (name: string, help: string): ((replica: number) => void) => {
+    const counted = args.metrics.counter({ name, help, labels: ['set', 'replica'] });
+    const add = (value: number, replica: number): void =>
+      counted.add(value, { set: args.setId, replica });
+    for (const replica of args.replicas.keys()) add(0, replica);
+    return (replica) => add(1, replica);
+  };
+  return {
+    onAmnesia: counter(
+      'hongbao_set_amnesia_total',
+      'Times that a replica was found to have forgotten what it had acknowledged.',
+    ),
+    onReadmitted: counter(
+      'hongbao_set_readmissions_total',
+      'Times that this leader brought a replica back that was restarted, lost or in doubt.',
+    ),
+  };
 }
 
 function measureStandby(args: SetServerArgs, engine: Engine): (status: EngineStatus) => void {
@@ -89,7 +114,11 @@ function measureLeader(args: SetServerArgs): (driver: Driver | null) => void {
   const batches = counter('hongbao_set_batches_total', 'Entries journaled.');
   let seen: { driver: Driver | null; ops: number; batches: number } = NOTHING_SEEN;
   return (driver) => {
-    if (driver === null) return;
+    if (driver === null) {
+      // What this node knew as a leader is no longer so.
+      for (const each of [lsn, lag, pending, wait, live]) each.set(0, set);
+      return;
+    }
     if (seen.driver !== driver) seen = { ...NOTHING_SEEN, driver };
     ops.add(driver.counts.ops - seen.ops, set);
     batches.add(driver.counts.batches - seen.batches, set);
@@ -119,6 +148,34 @@ function measureReplicas(args: SetServerArgs): (driver: Driver | null) => void {
       acked.set(at, of);
       lag.set(driver === null ? 0 : driver.setLog.head - at, of);
       active.set(driver?.setLog.isActive(replica) === true ? 1 : 0, of);
+    }
+  };
+}
+
+/**
+ * Whether servers answer, also where nothing is written: a dead one keeps its place among those that
+ * count, and an idle Set lacks nothing on it.
+ */
+function measureReach(args: SetServerArgs): () => void {
+  const reachable = args.metrics.gauge({
+    name: 'hongbao_set_replica_reachable',
+    help: '1 while it answers this node, whether or not this node leads.',
+    labels: ['set', 'replica'],
+  });
+  const asked = new Set<number>();
+  return () => {
+    for (const [replica, store] of args.replicas.entries()) {
+      // One that stands still has one question, not one more each second.
+      if (asked.has(replica)) continue;
+      asked.add(replica);
+      const say = (value: 0 | 1): void => {
+        asked.delete(replica);
+        reachable.set(value, { set: args.setId, replica });
+      };
+      store.probe().then(
+        () => say(1),
+        () => say(0),
+      );
     }
   };
 }

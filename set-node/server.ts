@@ -1,12 +1,9 @@
 import type { TaggedReply } from '../lib/core/batch.ts';
 import { decodeCommands, encodeReplies, encodeWalletEvents } from '../lib/core/batch.ts';
-import { DecodeError } from '../lib/core/bytes.ts';
 import type { Id } from '../lib/core/ids.ts';
-import { timeMs } from '../lib/core/units.ts';
 import type { UserId } from '../lib/core/user.ts';
 import type { Timer } from '../lib/port/clock.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
-import { StoreError } from '../lib/port/replica-store.ts';
 import { serveSetNode } from '../lib/runtime/grpc.ts';
 import type { BatchStream, StreamListener } from '../lib/runtime/stream.ts';
 import type { CommandBatch__Output } from '../proto/gen/hongbao/CommandBatch.ts';
@@ -14,19 +11,16 @@ import type { CommandReplyBatch } from '../proto/gen/hongbao/CommandReplyBatch.t
 import type { EventBatch } from '../proto/gen/hongbao/EventBatch.ts';
 import type { EventInterest__Output } from '../proto/gen/hongbao/EventInterest.ts';
 import type { NodeStatus } from '../proto/gen/hongbao/NodeStatus.ts';
-import type { Query__Output } from '../proto/gen/hongbao/Query.ts';
-import type { QueryBatch__Output } from '../proto/gen/hongbao/QueryBatch.ts';
-import type { QueryReply } from '../proto/gen/hongbao/QueryReply.ts';
-import type { QueryReplyBatch } from '../proto/gen/hongbao/QueryReplyBatch.ts';
-import type { Driver } from './lead/driver.ts';
 import type { EngineArgs } from './lead/engine.ts';
 import { Engine } from './lead/engine.ts';
-import { readLists } from './read/lists.ts';
+import { Seals } from './machine/findings.ts';
 import type { News } from './read/publisher.ts';
 import { Publisher } from './read/publisher.ts';
-import type { Answer } from './read/reads.ts';
-import { needId, needUser, readMemory, refused } from './read/reads.ts';
-import { measure } from './server-metrics.ts';
+import type { QueryRoom } from './read/query-stream.ts';
+import { ReadCounts, serveQueries } from './read/query-stream.ts';
+import { needId, needUser } from './read/reads.ts';
+import { ReplicaReads } from './read/replica-reads.ts';
+import { countMemory, measure } from './server-metrics.ts';
 
 export { bootstrapNew } from './log/bootstrap.ts';
 export { WrongConfiguration } from './log/configuration.ts';
@@ -52,8 +46,10 @@ const NOTHING: News = { events: [], wallets: [] };
 /** Serves one Set over gRPC: batched commands, queries on a stream of their own, numbered events. */
 export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
   const publisher = new Publisher();
-  const engine = new Engine({ ...args, publisher });
-  const room: Room = { args, engine, publisher, leaders: new Set() };
+  const engine = new Engine({ ...args, ...countMemory(args), publisher });
+  const reads = readsOf(args, engine);
+  const counts = new ReadCounts(args);
+  const room: Room = { args, engine, publisher, reads, counts, leaders: new Set() };
   const server = await serveSetNode({
     address: args.address,
     handlers: {
@@ -62,6 +58,7 @@ export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
       events: (stream) => serveEvents(room, stream),
       status: () => statusOf(room),
       stepDown: () => engine.stepDown(),
+      upgrade: (ask) => engine.raiseRules(ask),
     },
   });
   engine.start();
@@ -73,10 +70,19 @@ export async function startSetServer(args: SetServerArgs): Promise<SetServer> {
     stop: async () => {
       measuring.cancel();
       await engine.stop();
+      reads?.stop();
       telling.cancel();
       await server.stop();
     },
   };
+}
+
+/** Lists from tables, while this node follows: one that leads has better, one that is refused nothing. */
+function readsOf(args: SetServerArgs, engine: Engine): ReplicaReads | null {
+  if (engine.standby === null) return null;
+  const reads = new ReplicaReads({ ...args, seals: new Seals(args.crypto) });
+  engine.onChange(({ kind }) => (kind === 'following' ? reads.start() : reads.stop()));
+  return reads;
 }
 
 /** Streams hear who leads at once when it changes, and as a sign of life twice a second. */
@@ -117,35 +123,41 @@ function statusOf({ args, engine }: Room): NodeStatus {
       };
     }),
     reason: status.kind === 'refused' ? status.error.message : '',
+    rules: engine.rules.at,
+    rulesMax: engine.rules.max,
   };
 }
 
-type Room = {
-  readonly args: SetServerArgs;
-  readonly engine: Engine;
-  readonly publisher: Publisher;
-  /** Streams that want to hear who leads. */
-  readonly leaders: Set<() => void>;
-};
+type Room = QueryRoom & { readonly args: SetServerArgs; readonly publisher: Publisher };
 
 function serveCommands(
   { args, engine, leaders }: Room,
   stream: BatchStream<CommandReplyBatch>,
 ): StreamListener<CommandBatch__Output> {
   let replies: TaggedReply[] = [];
-  const flush = (): void => {
-    const body = Buffer.from(encodeReplies(replies));
-    replies = [];
-    const { driver } = engine;
+  const send = (some: readonly TaggedReply[], epoch: number): void => {
     const batch = {
       topologyVersion: args.topologyVersion(),
       setId: args.setId,
-      epoch: driver?.epoch ?? 0,
-      queueWaitUs: Math.round(driver?.queueWaitUs ?? 0),
-      body,
+      epoch,
+      queueWaitUs: Math.round(engine.driver?.queueWaitUs ?? 0),
+      body: Buffer.from(encodeReplies(some)),
       leaderEpoch: engine.leaderEpoch,
     };
     if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
+  };
+  const flush = (): void => {
+    const waiting = replies;
+    replies = [];
+    const { driver } = engine;
+    if (driver?.isDraining !== true) return send(waiting, driver?.epoch ?? 0);
+    // What it has taken it still answers; whoever comes now is sent on, as by one that does not lead.
+    const taken = waiting.filter(({ lsn }) => lsn > 0);
+    if (taken.length > 0) send(taken, driver.epoch);
+    send(
+      waiting.filter(({ lsn }) => lsn === 0),
+      0,
+    );
   };
   const sink = {
     reply(tag: number, lsn: number, outcome: Uint8Array): void {
@@ -166,78 +178,6 @@ function serveCommands(
   };
 }
 
-function serveQueries(
-  { args, engine, leaders }: Room,
-  stream: BatchStream<QueryReplyBatch>,
-): StreamListener<QueryBatch__Output> {
-  const send = (replies: QueryReply[]): void => {
-    const { driver, leaderEpoch } = engine;
-    const batch = {
-      topologyVersion: args.topologyVersion(),
-      setId: args.setId,
-      epoch: driver?.epoch ?? 0,
-      leaderEpoch,
-      replies,
-    };
-    if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
-  };
-  const tell = (): void => send([]);
-  leaders.add(tell);
-  args.clock.soon(tell);
-  return {
-    message: (batch) => {
-      const quick: QueryReply[] = [];
-      const { driver } = engine;
-      for (const query of batch.queries) {
-        if (driver === null) quick.push({ ...refused('set_unavailable'), tag: query.tag });
-        else void answer({ args, driver, query }).then((reply) => send([reply]));
-      }
-      if (quick.length > 0) send(quick);
-    },
-    closed: () => leaders.delete(tell),
-  };
-}
-
-async function answer(on: {
-  args: SetServerArgs;
-  driver: Driver;
-  query: Query__Output;
-}): Promise<QueryReply> {
-  const { driver, query } = on;
-  const { tag } = query;
-  try {
-    const reply = await answerOnce(on);
-    const asOfLsn = reply.asOfLsn ?? String(driver.state.lsn);
-    return (await driver.settled())
-      ? { ...reply, asOfLsn, tag }
-      : { ...refused('set_unavailable'), tag };
-  } catch (error) {
-    if (error instanceof DecodeError) return { ...refused('malformed'), tag };
-    if (error instanceof StoreError) return { ...refused('set_unavailable'), tag };
-    on.args.log.error('query_failed', {
-      set: on.args.setId,
-      ask: query.ask,
-      reason: String(error),
-    });
-    return { ...refused('unknown'), tag };
-  }
-}
-
-async function answerOnce({
-  args,
-  driver,
-  query,
-}: {
-  args: SetServerArgs;
-  driver: Driver;
-  query: Query__Output;
-}): Promise<Answer> {
-  const { state, seals } = driver;
-  if (Number(query.atLsn) > state.lsn) return refused('set_unavailable');
-  const now = timeMs(Math.max(state.ts, args.clock.now()));
-  return readMemory({ state, seals, query, now }) ?? readLists(driver, query);
-}
-
 function serveEvents(
   { args, engine, publisher, leaders }: Room,
   stream: BatchStream<EventBatch>,
@@ -255,6 +195,7 @@ function serveEvents(
       wallets: Buffer.from(encodeWalletEvents(wallets).buffer),
       walletCount: wallets.length,
       leaderEpoch: engine.leaderEpoch,
+      asOfLsn: String(engine.driver?.commit ?? 0),
     };
     number += events.length + wallets.length;
     // A node that does not read is cut off: it comes back, sees the gap, and asks (rulings 17).

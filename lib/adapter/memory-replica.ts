@@ -234,11 +234,20 @@ export class MemoryReplica implements ReplicaStore {
     fence: Fence;
     replica: number;
     incarnation: number;
-  }): Promise<'done' | 'fenced'> {
+    proved: boolean;
+  }): Promise<'done' | 'fenced' | 'no_vote'> {
     const disk = this.#use();
     const { state } = disk;
     if (state === null || !this.#holds(args.fence)) return 'fenced';
+    if (args.proved && this.#alive !== state.incarnation) return 'no_vote';
     disk.state = { ...state, incarnations: withIncarnation(state.incarnations, args) };
+    return 'done';
+  }
+
+  async unprove({ fence }: { fence: Fence }): Promise<'done' | 'fenced'> {
+    this.#use();
+    if (!this.#holds(fence)) return 'fenced';
+    this.#alive = null;
     return 'done';
   }
 
@@ -302,9 +311,11 @@ export class MemoryReplica implements ReplicaStore {
     return 'done';
   }
 
-  async setCommit(at: Lsn): Promise<void> {
+  async setCommit(at: Place): Promise<void> {
+    assertPlace(at);
     const disk = this.#use();
-    if (at > disk.commit && at <= disk.journal.length) disk.commit = at;
+    const there = this.#sumAt(at.lsn);
+    if (at.lsn > disk.commit && there !== null && equalBytes(there, at.sum)) disk.commit = at.lsn;
   }
 
   async commitLsn(): Promise<Lsn> {
@@ -313,7 +324,13 @@ export class MemoryReplica implements ReplicaStore {
 
   async beat(at: Epoch): Promise<void> {
     const disk = this.#use();
-    if (disk.beat.epoch <= at) disk.beat = { epoch: at, n: disk.beat.n + 1 };
+    const { epoch: of, n } = disk.beat;
+    if (of < at || (of === at && n > 0)) disk.beat = { epoch: at, n: n + 1 };
+  }
+
+  async resign(at: Epoch): Promise<void> {
+    const disk = this.#use();
+    if (disk.beat.epoch === at) disk.beat = { epoch: at, n: 0 };
   }
 
   async readBeat(): Promise<{ epoch: number; n: number }> {

@@ -99,13 +99,24 @@ export class SqliteFence {
     fence: Fence;
     replica: number;
     incarnation: number;
-  }): 'done' | 'fenced' {
+    proved: boolean;
+  }): 'done' | 'fenced' | 'no_vote' {
     return inTransaction(this.#statements.db, () => {
-      if (!this.holds(args.fence)) return 'fenced';
-      const known = withIncarnation(this.vote()?.incarnations ?? [], args);
+      const vote = this.vote();
+      if (vote === null || !holds(vote, args.fence)) return 'fenced';
+      if (args.proved && !vote.proved) return 'no_vote';
+      const known = withIncarnation(vote.incarnations, args);
       this.#statements
         .sql('UPDATE replica_state SET cfg = ? WHERE set_id = ?')
         .run(JSON.stringify(known), this.#set);
+      return 'done';
+    });
+  }
+
+  unprove({ fence }: { fence: Fence }): 'done' | 'fenced' {
+    return inTransaction(this.#statements.db, () => {
+      if (!this.holds(fence)) return 'fenced';
+      this.#statements.sql('DELETE FROM alive.alive WHERE set_id = ?').run(this.#set);
       return 'done';
     });
   }
@@ -147,13 +158,13 @@ export class SqliteFence {
     return done;
   }
 
-  setCommit(at: Lsn): void {
+  setCommit(at: Place): void {
     this.#statements
       .sql(
         `UPDATE commit_point SET commit_lsn = ?1 WHERE set_id = ?2 AND commit_lsn < ?1
-       AND ?1 <= (SELECT max(lsn) FROM journal)`,
+       AND ?3 = (SELECT sum FROM journal WHERE lsn = ?1)`,
       )
-      .run(at, this.#set);
+      .run(at.lsn, this.#set, at.sum);
   }
 
   commitLsn(): Lsn {
@@ -168,8 +179,17 @@ export class SqliteFence {
 
   beat(at: Epoch): void {
     this.#statements
-      .sql('UPDATE leader_beat SET epoch = ?1, n = n + 1 WHERE set_id = ?2 AND epoch <= ?1')
+      .sql(
+        `UPDATE leader_beat SET epoch = ?1, n = n + 1
+         WHERE set_id = ?2 AND (epoch < ?1 OR (epoch = ?1 AND n > 0))`,
+      )
       .run(at, this.#set);
+  }
+
+  resign(at: Epoch): void {
+    this.#statements
+      .sql('UPDATE leader_beat SET n = 0 WHERE set_id = ? AND epoch = ?')
+      .run(this.#set, at);
   }
 
   readBeat(): { epoch: number; n: number } {
@@ -201,12 +221,7 @@ export class SqliteFence {
   /** Does the caller hold the fence of this incarnation? */
   holds(fence: Fence): boolean {
     const vote = this.vote();
-    return (
-      vote !== null &&
-      vote.fenceEpoch === fence.epoch &&
-      equalBytes(vote.fenceOwner, fence.owner) &&
-      vote.incarnation === fence.incarnation
-    );
+    return vote !== null && holds(vote, fence);
   }
 
   /** Is this the newest re-admission that the replica has heard of, and may it follow its row? */
@@ -242,6 +257,14 @@ export class SqliteFence {
       .sql('INSERT OR REPLACE INTO alive.alive VALUES (?, ?)')
       .run(this.#set, incarnation);
   }
+}
+
+function holds(vote: Vote, fence: Fence): boolean {
+  return (
+    vote.fenceEpoch === fence.epoch &&
+    equalBytes(vote.fenceOwner, fence.owner) &&
+    vote.incarnation === fence.incarnation
+  );
 }
 
 function readIncarnations(text: unknown): number[] {

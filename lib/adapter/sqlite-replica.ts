@@ -121,6 +121,9 @@ class SqliteReplica implements ReplicaStore {
       fence: { ...args.fence, owner: own(args.fence.owner) },
     });
 
+  readonly unprove: ReplicaStore['unprove'] = async ({ fence }) =>
+    this.#call('unprove', { fence: { ...fence, owner: own(fence.owner) } });
+
   readonly restore: ReplicaStore['restore'] = async (args) => {
     assertOwner(args.owner);
     assertEntries({ ...args, setId: this.#setId });
@@ -142,9 +145,13 @@ class SqliteReplica implements ReplicaStore {
     });
   };
 
-  readonly setCommit: ReplicaStore['setCommit'] = async (at) => this.#call('setCommit', at);
+  readonly setCommit: ReplicaStore['setCommit'] = async (at) => {
+    assertPlace(at);
+    return this.#call('setCommit', ownPlace(at));
+  };
   readonly commitLsn: ReplicaStore['commitLsn'] = async () => this.#call('commitLsn');
   readonly beat: ReplicaStore['beat'] = async (epoch) => this.#call('beat', epoch);
+  readonly resign: ReplicaStore['resign'] = async (epoch) => this.#call('resign', epoch);
   readonly readBeat: ReplicaStore['readBeat'] = async () => this.#call('readBeat');
   readonly project: ReplicaStore['project'] = async (to) => this.#call('project', to);
   readonly projectedLsn: ReplicaStore['projectedLsn'] = async () => this.#call('projectedLsn');

@@ -21,10 +21,10 @@ export type Account =
 /** One leg; the legs of a command sum to zero. */
 export type Posting = { readonly account: Account; readonly amountCents: Cents };
 
-const CODES = { wallet: 1, packet: 2, clearing: 3, issuer: 4 } as const;
+export const ACCOUNT_CODES = { wallet: 1, packet: 2, clearing: 3, issuer: 4 } as const;
 
 export function writePosting(w: Writer, p: Posting): void {
-  w.u8(CODES[p.account.kind]);
+  w.u8(ACCOUNT_CODES[p.account.kind]);
   switch (p.account.kind) {
     case 'wallet':
       w.text(p.account.user);
@@ -51,16 +51,16 @@ export function readPosting(r: Reader): Posting {
 function readAccount(r: Reader): Account {
   const code = r.u8();
   switch (code) {
-    case CODES.wallet:
+    case ACCOUNT_CODES.wallet:
       return { kind: 'wallet', user: readUser(r) };
-    case CODES.packet:
+    case ACCOUNT_CODES.packet:
       return { kind: 'packet', packetId: readId(r) };
-    case CODES.clearing: {
+    case ACCOUNT_CODES.clearing: {
       const peer = r.u16();
       if (peer > 1023) throw new DecodeError('a Set number is 0..1023');
       return { kind: 'clearing', peer: setId(peer) };
     }
-    case CODES.issuer:
+    case ACCOUNT_CODES.issuer:
       return { kind: 'issuer' };
     default:
       throw new DecodeError('unknown account kind');

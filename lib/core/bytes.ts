@@ -1,4 +1,5 @@
 import { assert } from './assert.ts';
+import type { TextTable } from './text-table.ts';
 
 /** Bytes from outside that are not what they claim to be. Bad input, not a bug. */
 export class DecodeError extends Error {
@@ -182,6 +183,11 @@ export class Reader {
     return at;
   }
 
+  /** Passes over bytes that nobody asks for. */
+  skip(size: number): void {
+    this.#take(size);
+  }
+
   u8(): number {
     return this.#bytes[this.#take(1)] ?? 0;
   }
@@ -227,7 +233,38 @@ export class Reader {
 
   text(): string {
     const size = this.u16();
+    return this.#text(this.#take(size), size);
+  }
+
+  /** {@link text} by way of a table of those that were read before; null: not what it allows. */
+  known<T extends string>(table: TextTable<T>): T | null {
+    const size = this.u16();
     const at = this.#take(size);
+    const bytes = this.#bytes;
+    return (
+      table.find(bytes, at, size) ?? table.add({ text: this.#text(at, size), bytes, at, size })
+    );
+  }
+
+  /** Passes over a text; false when its bytes are not those of the one that begins at `at`. */
+  sameText(at: number): boolean {
+    const size = this.u16();
+    this.#at -= 2;
+    return this.sameBytes(at, 2 + size);
+  }
+
+  /** Passes over so many bytes; false when they are not those that begin at `at`. */
+  sameBytes(at: number, size: number): boolean {
+    const mine = this.#take(size);
+    if (at + size > this.#end) return false;
+    const bytes = this.#bytes;
+    for (let index = 0; index < size; index++) {
+      if (bytes[mine + index] !== bytes[at + index]) return false;
+    }
+    return true;
+  }
+
+  #text(at: number, size: number): string {
     if (size <= 32) {
       let short = '';
       let index = at;
@@ -274,6 +311,22 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
   return true;
+}
+
+declare const packed: unique symbol;
+/** Bytes as a text of one character each: what is kept a million times costs a third of an array. */
+export type PackedBytes = string & { readonly [packed]: 'PackedBytes' };
+
+/** For short ones, up to some hundred bytes. */
+export function packBytes(bytes: Uint8Array): PackedBytes {
+  // One flat string: built by adding, it would keep all its parts.
+  return Reflect.apply(String.fromCharCode, null, bytes) as PackedBytes;
+}
+
+export function unpackBytes(text: PackedBytes): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = text.charCodeAt(index);
+  return bytes;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

@@ -17,6 +17,7 @@ import type { Status } from './status.ts';
 import { STATUSES } from './status.ts';
 import type { PacketDefinition } from './packet.ts';
 import { checkDefinition, readDefinition, readUser, writeDefinition } from './packet.ts';
+import { RULES_MIN } from './rules.ts';
 import { sha256 } from './sha256.ts';
 import type { HistoryRule, Transfer } from './transfer.ts';
 import {
@@ -71,7 +72,8 @@ export type Command =
       history: HistoryRule;
     }
   | { type: 'group.join'; user: UserId; invite: Invite }
-  | { type: 'group.leave'; user: UserId; groupId: Id }
+  /** Without an id (null) a repeat cannot be known for one; with it from rules 2 on. */
+  | { type: 'group.leave'; user: UserId; groupId: Id; commandId: CommandId | null }
   | {
       type: 'message.send';
       commandId: CommandId;
@@ -104,7 +106,7 @@ export type Tombstone = { readonly number: number; readonly reason: Status };
 
 export type CommandType = Command['type'];
 
-const TYPE_CODES: Record<CommandType, number> = {
+export const COMMAND_CODES: Record<CommandType, number> = {
   'set.configure': 1,
   'ids.reserve': 2,
   'wallet.open': 3,
@@ -120,14 +122,26 @@ const TYPE_CODES: Record<CommandType, number> = {
   'transfer.ack': 13,
 };
 const TYPE_BY_CODE = new Map(
-  Object.entries(TYPE_CODES).map(([type, code]) => [code, type as CommandType]),
+  Object.entries(COMMAND_CODES).map(([type, code]) => [code, type as CommandType]),
 );
+/** Rules 2: `group.leave` with a command id, in a layout of its own. */
+const LEAVE_WITH_ID_CODE = 14;
+
+/** The first rules version whose leaders take this command and whose entries may hold it. */
+export function rulesOf(c: Command): number {
+  return c.type === 'group.leave' && c.commandId !== null ? 2 : RULES_MIN;
+}
 
 export const CLUSTER_ID_BYTES = 16;
 export const SLOT_MAP_BYTES = SLOT_COUNT / 8;
 
+function codeOf(c: Command): number {
+  if (c.type === 'group.leave' && c.commandId !== null) return LEAVE_WITH_ID_CODE;
+  return COMMAND_CODES[c.type];
+}
+
 function writeCommand(w: Writer, c: Command): void {
-  w.u8(TYPE_CODES[c.type]);
+  w.u8(codeOf(c));
   switch (c.type) {
     case 'set.configure':
       w.fixed(c.clusterId, CLUSTER_ID_BYTES);
@@ -171,6 +185,7 @@ function writeCommand(w: Writer, c: Command): void {
       w.fixed(c.invite.mac, GRANT_MAC_BYTES);
       return;
     case 'group.leave':
+      if (c.commandId !== null) w.fixed(commandIdBytes(c.commandId), 16);
       w.text(c.user);
       w.big(c.groupId);
       return;
@@ -222,11 +237,21 @@ export function encodeCommand(c: Command): Uint8Array {
 /** Throws DecodeError on anything that {@link encodeCommand} could not have made. */
 export function decodeCommand(bytes: Uint8Array): Command {
   const r = new ByteReader(bytes);
-  const type = TYPE_BY_CODE.get(r.u8());
-  if (type === undefined) throw new DecodeError('unknown command type');
-  const command = readBody(r, type);
+  const code = r.u8();
+  const command = code === LEAVE_WITH_ID_CODE ? readLeaveWithId(r) : readBody(r, typeOfCode(code));
   r.end();
   return command;
+}
+
+function typeOfCode(code: number): CommandType {
+  const type = TYPE_BY_CODE.get(code);
+  if (type === undefined) throw new DecodeError('unknown command type');
+  return type;
+}
+
+function readLeaveWithId(r: Reader): Command {
+  const commandId = readCommandId(r);
+  return { type: 'group.leave', user: readUser(r), groupId: readId(r), commandId };
 }
 
 function readCommandId(r: Reader): CommandId {
@@ -268,7 +293,7 @@ function readBody(r: Reader, type: CommandType): Command {
       return { type, user, invite: { groupId, inviter, expiresAt, mac } };
     }
     case 'group.leave':
-      return { type, user: readUser(r), groupId: readId(r) };
+      return { type, user: readUser(r), groupId: readId(r), commandId: null };
     case 'message.send': {
       const commandId = readCommandId(r);
       const user = readUser(r);
@@ -367,6 +392,8 @@ export function keyOf(c: Command): Key | null {
     case 'group.create':
     case 'message.send':
       return { user: c.user, commandId: c.commandId };
+    case 'group.leave':
+      return c.commandId === null ? null : { user: c.user, commandId: c.commandId };
     default:
       return null;
   }
@@ -377,7 +404,8 @@ export function keyOf(c: Command): Key | null {
  * proposed and grants are left out, so that a retry through another node is the same command.
  */
 export function fingerprintOf(c: Command): Uint8Array {
-  const w = new Writer(256);
+  const w = scratch;
+  w.reset();
   switch (c.type) {
     case 'packet.send':
       writeCommand(w, { ...c, definition: { ...c.definition, packetId: asId(0n) }, grant: null });

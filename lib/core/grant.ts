@@ -70,6 +70,16 @@ export function readGrant(r: Reader): Grant | null {
   return { groupId, role, rights, groupLsn, issuedAt, mac: r.fixed(GRANT_MAC_BYTES) };
 }
 
+/** A grant's fields behind its flag. */
+const GRANT_BODY_BYTES = 8 + 1 + 2 + 8 + 8 + GRANT_MAC_BYTES;
+
+/** Passes over what {@link readGrant} reads; for those who act on what it led to. */
+export function skipGrant(r: Reader): void {
+  const present = r.u8();
+  if (present > 1) throw new DecodeError('grant flag is 0 or 1');
+  if (present === 1) r.skip(GRANT_BODY_BYTES);
+}
+
 /** An invitation to a group: opaque to clients, routed by its group id, vouched for by the group's Set. */
 export type Invite = {
   readonly groupId: Id;

@@ -3,16 +3,15 @@ import { readPosting, writePosting } from './account.ts';
 import { assert } from './assert.ts';
 import { DecodeError, Reader, Writer, equalBytes, toHex } from './bytes.ts';
 import type { Command } from './command.ts';
-import { decodeCommand } from './command.ts';
+import { decodeCommand, rulesOf } from './command.ts';
 import type { Outcome } from './outcome.ts';
 import { decodeOutcome, writeOutcome } from './outcome.ts';
+import { NodeTooOld, RULES_MAX, RULES_MIN } from './rules.ts';
 import type { Outgoing } from './transfer.ts';
 import { LANE_COUNT, readTransfer, writeTransfer } from './transfer.ts';
 import type { Cents, Epoch, Lsn, SetId, TimeMs } from './units.ts';
 import { cents, epoch, lsn, setId, timeMs } from './units.ts';
 
-/** The rules version of payloads that this code writes and reads (rulings 8, 16a). */
-export const FORMAT = 1;
 export const SUM_BYTES = 32;
 export const OWNER_BYTES = 16;
 export const ZERO_SUM: Uint8Array = new Uint8Array(SUM_BYTES);
@@ -42,6 +41,7 @@ export type EntryHead = {
   readonly commitLsn: Lsn;
   /** Highest LSN that each replica had acknowledged to the leader: evidence for tripwires (rulings 6). */
   readonly acked: readonly [Lsn, Lsn, Lsn];
+  /** Rules version that the Set was at before this entry (rulings 8, 16a). */
   readonly format: number;
   readonly opCount: number;
   readonly money: MoneyDigest;
@@ -115,15 +115,18 @@ export class CorruptEntry extends Error {
 }
 
 /**
- * The pair of {@link seal}: checks the checksum, the chain to `prev` when the caller knows it, and
- * the money digest. Throws {@link CorruptEntry} that names Set and LSN.
+ * The pair of {@link seal}: checks the checksum, the chain to `prev` when the caller knows it, the
+ * money digest, and that this build may go on: the entry's format and the rules that it raises the
+ * Set to are at most `rulesMax`. Throws {@link CorruptEntry} or NodeTooOld; both name Set and LSN.
  */
 export function unseal(args: {
   entry: Entry;
   prev: Uint8Array | null;
   hash: Sha256Function;
+  /** Only tests have another one than this build. Default RULES_MAX. */
+  rulesMax?: number | undefined;
 }): void {
-  const { entry, prev } = args;
+  const { entry, prev, rulesMax = RULES_MAX } = args;
   const bad = (reason: string): CorruptEntry =>
     new CorruptEntry({ setId: entry.setId, lsn: entry.lsn, reason });
   if (!equalBytes(args.hash(summedBytes(entry, entry.payload)), entry.sum)) {
@@ -136,7 +139,33 @@ export function unseal(args: {
   if (m.walletsCents + m.packetsCents + m.clearingCents + m.issuerCents !== 0) {
     throw bad('money does not sum to zero');
   }
-  if (entry.format !== FORMAT) throw bad(`format ${entry.format} cannot be read by this version`);
+  if (entry.format < RULES_MIN) throw bad(`there is no format ${entry.format}`);
+  demandReadable({ ...entry, rules: entry.format, rulesMax });
+  if (entry.kind === 'CONFIG') demandReadable({ ...entry, rules: rulesAfter(entry), rulesMax });
+}
+
+/** Throws NodeTooOld when this build cannot read those rules. */
+export function demandReadable(what: {
+  setId: number;
+  lsn: number;
+  rules: number;
+  rulesMax: number;
+}): void {
+  if (what.rules > what.rulesMax) throw new NodeTooOld(what);
+}
+
+/** The rules that hold after a CONFIG entry. Throws CorruptEntry when its payload is none. */
+function rulesAfter(entry: Entry): number {
+  let rules = entry.format;
+  try {
+    for (const { command } of decodeOps(entry)) {
+      if (command.type === 'set.configure') rules = Math.max(rules, command.rules);
+    }
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new CorruptEntry({ ...entry, reason: error.message });
+  }
+  return rules;
 }
 
 /** The entry as one blob: what snapshots, archives and streams carry. Head, sum, payload. */
@@ -218,18 +247,23 @@ export function writeOp(
   }
 }
 
-/** The ops of an entry in order. Throws DecodeError on bytes that are not a payload of `format` 1. */
-export function decodeOps(entry: Pick<Entry, 'payload' | 'opCount'>): Op[] {
+/** What it takes to read the ops of an entry. */
+export type Payload = Pick<Entry, 'payload' | 'opCount' | 'format'>;
+
+/** The ops of an entry in order. Throws DecodeError on bytes that are no payload of its format. */
+export function decodeOps(entry: Payload): Op[] {
   // Each op takes bytes: a count beyond them is a lie that must not cost memory.
   if (entry.opCount > entry.payload.length) throw new DecodeError('more ops than bytes');
   const r = new Reader(entry.payload);
-  const ops = Array.from({ length: entry.opCount }, () => readOp(r));
+  const ops = Array.from({ length: entry.opCount }, () => readOp(r, entry.format));
   r.end();
   return ops;
 }
 
-function readOp(r: Reader): Op {
+/** One op of a payload of `format`. Throws DecodeError, also on a command of later rules. */
+export function readOp(r: Reader, format: number): Op {
   const command = decodeCommand(r.blob());
+  if (rulesOf(command) > format) throw new DecodeError(`${command.type} is not of rules ${format}`);
   const outcome = decodeOutcome(command.type, r.blob());
   const postings = Array.from({ length: r.u16() }, () => readPosting(r));
   const sends = Array.from({ length: r.u16() }, () => readSend(r));

@@ -6,6 +6,7 @@ import { readId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Status } from './status.ts';
 import { Sha256, sha256 } from './sha256.ts';
+import { TextTable } from './text-table.ts';
 import type { Cents } from './units.ts';
 import { cents } from './units.ts';
 import { utf8Length } from './bytes.ts';
@@ -78,8 +79,11 @@ export function writeDefinition(w: Writer, d: PacketDefinition): void {
   for (const receiver of d.receivers) w.text(receiver);
 }
 
+/** A pure function remembered: a journal names the same few thousand people all the time. */
+const users = new TextTable(16_384, parseUserId);
+
 export function readUser(r: Reader): UserId {
-  const user = parseUserId(r.text());
+  const user = r.known(users);
   if (user === null) throw new DecodeError('not a user id');
   return user;
 }
@@ -117,9 +121,12 @@ export function readDefinition(r: Reader): PacketDefinition {
   };
 }
 
+const scratch = new ByteWriter();
+
 /** SHA-256 of the definition as journaled: what `create` compares and the seed hash binds. */
 export function definitionHash(d: PacketDefinition): Uint8Array {
-  const w = new ByteWriter();
+  const w = scratch;
+  w.reset();
   writeDefinition(w, d);
   return sha256(w.view());
 }

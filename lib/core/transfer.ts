@@ -43,7 +43,7 @@ export type Transfer =
 
 export type TransferKind = Transfer['kind'];
 
-const KIND_CODES: Record<TransferKind, number> = {
+export const TRANSFER_CODES: Record<TransferKind, number> = {
   'packet.create': 1,
   'packet.announce': 2,
   'claim.credit': 3,
@@ -94,7 +94,7 @@ export type Outgoing = {
 };
 
 export function writeTransfer(w: Writer, t: Transfer): void {
-  w.u8(KIND_CODES[t.kind]);
+  w.u8(TRANSFER_CODES[t.kind]);
   switch (t.kind) {
     case 'packet.create':
       writeDefinition(w, t.definition);

@@ -50,6 +50,14 @@ export function nextEpoch(greatestSeen: number, nodeSlot: number): Epoch {
   return epochOf(Math.floor(greatestSeen / EPOCH_SLOTS) + 1, nodeSlot);
 }
 
+/** Slots of nodes are 0..254; 255 is nobody's. */
+export const NODE_SLOT_MAX = EPOCH_SLOTS - 2;
+
+/** Which node led, leads or wants to lead in this epoch. */
+export function nodeSlotOf(of: number): number {
+  return of % EPOCH_SLOTS;
+}
+
 export function epoch(value: number): Epoch {
   assert(Number.isSafeInteger(value) && value >= 0, 'an epoch is a safe integer, 0 or more');
   return value as Epoch;

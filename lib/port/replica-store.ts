@@ -28,12 +28,21 @@ export interface ReplicaStore {
   read(args: { after: Lsn; limitBytes: number }): Promise<Entry[]>;
   /** [RS6] Strong reads and tripwires: the fence row as it is, now. */
   fenceRow(): Promise<FenceRow | null>;
-  /** [RS7] P9 (1): records under the fence that `replica` has a new incarnation. */
+  /**
+   * [RS7] P9 (1): records under the fence that `replica` has a new incarnation. `proved`: only while
+   * this replica's own alive row carries its incarnation, else `no_vote` and nothing is recorded.
+   */
   recordIncarnation(args: {
     fence: Fence;
     replica: number;
     incarnation: number;
-  }): Promise<'done' | 'fenced'>;
+    proved: boolean;
+  }): Promise<'done' | 'fenced' | 'no_vote'>;
+  /**
+   * [RS26] Under the fence, takes the proof of life away: the replica is in doubt, as after a
+   * restart. It never gives a vote, so a late one costs a re-admission and nothing else.
+   */
+  unprove(args: { fence: Fence }): Promise<'done' | 'fenced'>;
   /**
    * [RS8] P9 (2): the journal of a replica without a vote, replaced above `after`. The replica
    * remembers (epoch, owner, incarnation) of the newest re-admission, so that a late call never
@@ -61,11 +70,14 @@ export interface ReplicaStore {
     replicaId: number;
     head: Place;
   }): Promise<'done' | 'fenced' | 'mismatch'>;
-  /** [RS10] Lazily written; never falls. */
-  setCommit(at: Lsn): Promise<void>;
+  /** [RS10] Lazily written; never falls. Changes nothing unless the journal has this very entry. */
+  setCommit(at: Place): Promise<void>;
   commitLsn(): Promise<Lsn>;
   /** [RS11] The leader's sign of life. */
   beat(epoch: Epoch): Promise<void>;
+  /** [RS11] Where the newest beat is of this epoch: it is the last, its leader left on purpose. */
+  resign(epoch: Epoch): Promise<void>;
+  /** `n` is 0 when nobody ever beat, and when whose epoch it is has left. */
   readBeat(): Promise<{ epoch: number; n: number }>;
   /** [RS12] Projects committed entries up to `to` into the tables, with `projected_lsn`, in one transaction. */
   project(to: Lsn): Promise<Lsn>;

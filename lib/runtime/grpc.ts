@@ -22,10 +22,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { assert } from '../core/assert.ts';
 import type { ProtoGrpcType } from '../../proto/gen/hongbao.ts';
 import type { SetNodeHandlers } from '../../proto/gen/hongbao/SetNode.ts';
-import type {
-  StepDownReply,
-  StepDownReply__Output,
-} from '../../proto/gen/hongbao/StepDownReply.ts';
+import type { StepDownReply__Output } from '../../proto/gen/hongbao/StepDownReply.ts';
 import { GrpcStream } from './grpc-stream.ts';
 import type { BatchStream, SetNodeClient, SetNodeStreams, StreamListener } from './stream.ts';
 import { messageBytesMax } from './stream.ts';
@@ -56,7 +53,7 @@ const STOP_GRACE_MS = 1_000;
 /** An operator asks several nodes: a dead one is not waited for. */
 const STATUS_MS = 2_000;
 /** Sealed commands finish first, or the quorum timeout ends them. */
-const STEP_DOWN_MS = 10_000;
+const ACTION_MS = 10_000;
 
 type Done<Answer> = (error: ServiceError | null, answer?: Answer) => void;
 
@@ -113,7 +110,9 @@ export async function serveSetNode(args: {
     Queries: (call) => accept(call, (stream) => handlers.queries(stream)),
     Events: (call) => accept(call, (stream) => handlers.events(stream)),
     Status: (_call, callback) => callback(null, handlers.status()),
-    StepDown: (_call, callback) => void answerStepDown(handlers, callback),
+    StepDown: (_call, callback) =>
+      void answer(callback, async () => ({ stepped: await handlers.stepDown() })),
+    Upgrade: ({ request }, callback) => void answer(callback, () => handlers.upgrade(request)),
   };
   server.addService(hongbao().SetNode.service, implementation);
   await removeStaleSocket(address);
@@ -139,12 +138,12 @@ export async function serveSetNode(args: {
   };
 }
 
-async function answerStepDown(
-  handlers: SetNodeStreams,
-  callback: sendUnaryData<StepDownReply>,
+async function answer<Reply>(
+  callback: sendUnaryData<Reply>,
+  make: () => Promise<Reply>,
 ): Promise<void> {
   try {
-    callback(null, { stepped: await handlers.stepDown() });
+    callback(null, await make());
   } catch (error) {
     callback(new Error(String(error)));
   }
@@ -203,11 +202,13 @@ export function openSetNode(address: string): SetNodeClient {
   return {
     status: () => ask(STATUS_MS, (client, options, done) => client.status({}, options, done)),
     stepDown: async () => {
-      const { stepped } = await ask<StepDownReply__Output>(STEP_DOWN_MS, (client, options, done) =>
+      const { stepped } = await ask<StepDownReply__Output>(ACTION_MS, (client, options, done) =>
         client.stepDown({}, options, done),
       );
       return stepped;
     },
+    upgrade: (upgrade) =>
+      ask(ACTION_MS, (client, options, done) => client.upgrade(upgrade, options, done)),
     commands: (listener) => start((client) => client.commands(), listener),
     queries: (listener) => start((client) => client.queries(), listener),
     events: (listener) => start((client) => client.events(), listener),

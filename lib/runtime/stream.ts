@@ -14,6 +14,8 @@ import type {
   QueryReplyBatch,
   QueryReplyBatch__Output,
 } from '../../proto/gen/hongbao/QueryReplyBatch.ts';
+import type { UpgradeAsk, UpgradeAsk__Output } from '../../proto/gen/hongbao/UpgradeAsk.ts';
+import type { UpgradeReply, UpgradeReply__Output } from '../../proto/gen/hongbao/UpgradeReply.ts';
 
 /** The narrow waist between a tier and its transport: our end of one two-way stream of batches. */
 export interface BatchStream<Out> {
@@ -54,6 +56,8 @@ export interface SetNodeStreams {
   status(): NodeStatus;
   /** false: this node does not lead. Resolves when a standby may take over. */
   stepDown(): Promise<boolean>;
+  /** Raises the Set's rules; resolves when that is committed, or with the reason why not. */
+  upgrade(ask: UpgradeAsk__Output): Promise<UpgradeReply>;
   commands(stream: BatchStream<CommandReplyBatch>): StreamListener<CommandBatch__Output>;
   queries(stream: BatchStream<QueryReplyBatch>): StreamListener<QueryBatch__Output>;
   events(stream: BatchStream<EventBatch>): StreamListener<EventInterest__Output>;
@@ -68,6 +72,8 @@ export interface SetNodeClient {
   status(): Promise<NodeStatus__Output>;
   /** See {@link SetNodeStreams}. Rejects when it does not answer within 10 s. */
   stepDown(): Promise<boolean>;
+  /** See {@link SetNodeStreams}. Rejects when it does not answer within 10 s: perhaps it was done. */
+  upgrade(ask: UpgradeAsk): Promise<UpgradeReply__Output>;
   /** Aborts every stream. */
   close(): void;
 }

@@ -10,12 +10,12 @@ import { packId } from '../../lib/core/ids.ts';
 import { cents, epoch, lsn, setId, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { parseUserId } from '../../lib/core/user.ts';
-import { Batcher } from '../../set-node/batcher.ts';
-import type { World } from '../../set-node/context.ts';
-import { NO_FINDINGS } from '../../set-node/context.ts';
+import { Batcher } from '../../set-node/machine/batcher.ts';
+import type { World } from '../../set-node/machine/context.ts';
+import { NO_FINDINGS } from '../../set-node/machine/context.ts';
 import { encodeOutcome } from '../../lib/core/outcome.ts';
-import { Seals } from '../../set-node/findings.ts';
-import { SetState } from '../../set-node/state.ts';
+import { Seals } from '../../set-node/machine/findings.ts';
+import { SetState } from '../../set-node/machine/state.ts';
 import { median } from './statistics.ts';
 
 const SET = setId(1);

@@ -6,6 +6,9 @@ export type JournalClaim = {
   readonly user: string;
   readonly amountCents: number;
   readonly order: number;
+  /** Where it stands. */
+  readonly lsn: number;
+  readonly epoch: number;
 };
 
 /** The money of all Sets, added up from their journals alone. */
@@ -32,6 +35,7 @@ export class Books {
   add(entries: readonly Entry[], findings: Findings): void {
     let prev: Uint8Array = new Uint8Array(32);
     let expected = 1;
+    let rules = 1;
     for (const entry of entries) {
       const where = `Set ${entry.setId}, LSN ${entry.lsn}`;
       if (entry.lsn !== expected) findings.break(`${where}: LSN ${expected} is missing`);
@@ -39,12 +43,15 @@ export class Books {
       if (!sumOf(entry).equals(entry.sum)) findings.break(`${where}: checksum`);
       if (Buffer.compare(prev, entry.prev) !== 0) findings.break(`${where}: chain`);
       prev = entry.sum;
+      if (entry.format < rules) findings.break(`${where}: rules are lowered`);
+      rules = entry.format;
       this.#addEntry(entry, { where, findings });
     }
   }
 
   #addEntry(entry: Entry, at: { where: string; findings: Findings }): void {
     this.entries += 1;
+    const { lsn, epoch } = entry;
     for (const { action, postings } of readOps(entry)) {
       this.ops += 1;
       let sum = 0;
@@ -64,7 +71,7 @@ export class Books {
       } else if (action.kind === 'open') {
         const { packetId, user, amountCents, order } = action;
         const claims = this.claims.get(packetId) ?? [];
-        claims.push({ user, amountCents, order });
+        claims.push({ user, amountCents, order, lsn, epoch });
         this.claims.set(packetId, claims);
       }
     }

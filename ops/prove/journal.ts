@@ -1,5 +1,5 @@
 /**
- * A second reader of the journal, written from the layout of `fmt 1` and sharing no decoder with
+ * A second reader of the journal, written from the layout of `fmt` 1 and 2 and sharing no decoder with
  * the program: a bug in how the program writes or reads must not confirm itself.
  */
 import { createHash } from 'node:crypto';
@@ -26,11 +26,22 @@ type Action =
       readonly user: string;
       readonly amountCents: number;
       readonly order: number;
+    }
+  /** `commandId` in hex, '' without one. */
+  | {
+      readonly kind: 'leave';
+      readonly groupId: string;
+      readonly user: string;
+      readonly commandId: string;
     };
 
 const OTHER: Action = { kind: 'other' };
 const SEND = 4;
 const OPEN = 5;
+const LEAVE = 9;
+/** The highest command code of each format. */
+const LAST_CODES: Readonly<Record<number, number>> = { 1: 13, 2: 14 };
+const LEAVE_WITH_ID = 14;
 const KINDS = ['OPS', 'EPOCH_START', 'CONFIG', 'SEAL'];
 
 /** SHA-256 over head and payload, as the layout says: u16, u64 and u32 little-endian. */
@@ -55,8 +66,10 @@ export function sumOf(entry: Entry): Buffer {
   return createHash('sha256').update(head).update(entry.payload).digest();
 }
 
-/** The commands of an entry in order. Throws on bytes that are not the layout. */
-export function readOps(entry: Pick<Entry, 'payload' | 'opCount'>): JournalOp[] {
+/** The commands of an entry in order. Throws on bytes that are not the layout of its format. */
+export function readOps(entry: Pick<Entry, 'payload' | 'opCount' | 'format'>): JournalOp[] {
+  const lastCode = LAST_CODES[entry.format];
+  if (lastCode === undefined) throw new Error(`format ${entry.format}`);
   const bytes = new Cursor(entry.payload);
   const ops: JournalOp[] = [];
   for (let index = 0; index < entry.opCount; index++) {
@@ -64,19 +77,26 @@ export function readOps(entry: Pick<Entry, 'payload' | 'opCount'>): JournalOp[] 
     const outcome = bytes.blob();
     const postings = Array.from({ length: bytes.u16() }, () => posting(bytes));
     for (let left = bytes.u16(); left > 0; left--) skipSend(bytes);
-    ops.push({ action: actionOf(command, outcome), postings });
+    ops.push({ action: actionOf({ command, outcome, lastCode }), postings });
   }
   bytes.end();
   return ops;
 }
 
-function actionOf(command: Cursor, outcome: Cursor): Action {
+function actionOf(op: { command: Cursor; outcome: Cursor; lastCode: number }): Action {
+  const { command, outcome, lastCode } = op;
   const type = command.u8();
+  if (type < 1 || type > lastCode) throw new Error(`command ${type}`);
   // Status 0 is a success; what was refused moved nothing.
   if (outcome.u16() !== 0) return OTHER;
   if (type === SEND) {
     command.skip(16);
     return { kind: 'send', ...definition(command) };
+  }
+  if (type === LEAVE || type === LEAVE_WITH_ID) {
+    const commandId = type === LEAVE ? '' : command.hex(16);
+    const user = command.text();
+    return { kind: 'leave', groupId: command.id(), user, commandId };
   }
   if (type !== OPEN) return OTHER;
   const packetId = command.id();
@@ -184,6 +204,11 @@ class Cursor {
 
   id(): string {
     return String(this.#bytes.readBigUInt64LE(this.skip(8)));
+  }
+
+  hex(size: number): string {
+    const at = this.skip(size);
+    return this.#bytes.toString('hex', at, at + size);
   }
 
   text(): string {

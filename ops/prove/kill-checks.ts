@@ -6,7 +6,7 @@ import type { KillWorld, Open, SentPacket } from './kill-world.ts';
 import { DEMO_CENTS } from './kill-world.ts';
 import { pause } from './member.ts';
 
-const PROJECTOR = new URL('../../set-node/projection.ts', import.meta.url);
+const PROJECTOR = new URL('../../set-node/read/projection.ts', import.meta.url);
 const READ_BYTES = 4 * 1_048_576;
 const SETTLE_WITHIN_MS = 20_000;
 const GAUGES_WITHIN_MS = 15_000;

@@ -4,7 +4,7 @@ import { OWNER_BYTES } from '../../lib/core/journal-entry.ts';
 import { epoch, lsn, setId } from '../../lib/core/units.ts';
 import type { KillWorld, Sabotage } from './kill-world.ts';
 
-const PROJECTOR = new URL('../../set-node/projection.ts', import.meta.url);
+const PROJECTOR = new URL('../../set-node/read/projection.ts', import.meta.url);
 
 /** A proof that cannot fail proves nothing: done between the kill and the restart. */
 export async function sabotage(world: KillWorld, kind: Sabotage): Promise<void> {
@@ -35,7 +35,8 @@ async function loseAck(world: KillWorld): Promise<void> {
     const owner = new Uint8Array(OWNER_BYTES).fill(1);
     await store.takeOver({ epoch: next, owner });
     const after = lsn(last.lsn - 1);
-    const done = await store.restore({ epoch: next, owner, after, entries: [] });
+    const incarnation = next * 4_096;
+    const done = await store.restore({ epoch: next, owner, incarnation, after, entries: [] });
     if (done !== 'done') throw new Error(`the journal's end could not be dropped: ${done}`);
   } finally {
     await store.close();

@@ -26,9 +26,9 @@ import {
   isTooFarAhead,
 } from '../../set-node/log/clock-check.ts';
 import { WrongConfiguration } from '../../set-node/log/configuration.ts';
+import { headOf, placeAt } from '../../set-node/log/differences.ts';
 import type { Grown } from '../../set-node/log/grow.ts';
 import { growSet } from '../../set-node/log/grow.ts';
-import { headOf, placeAt } from '../../set-node/log/members.ts';
 import { TakeoverFailed } from '../../set-node/log/takeover.ts';
 import { openReplica } from '../../set-node/open-replica.ts';
 import { UsageError } from '../cli.ts';

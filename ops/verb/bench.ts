@@ -1,6 +1,5 @@
 import { arch, cpus, platform } from 'node:os';
 import {
-  figure,
   JSON_FLAG,
   parseArgs,
   printResult,
@@ -10,22 +9,50 @@ import {
   type Figure,
   type Verb,
 } from '../cli.ts';
-import { benchDriver } from '../bench/driver.ts';
-import { benchOpenEmbedded } from '../bench/open-embedded.ts';
-import { fdatasyncRate, rounded } from '../bench/statistics.ts';
+import type { Bench } from '../bench/bench.ts';
+import { journalBench } from '../bench/journal.ts';
+import { openEmbeddedBench } from '../bench/open-embedded-bench.ts';
+import { projectionBench } from '../bench/projection.ts';
+import { recoveryBench } from '../bench/recovery.ts';
+import { fdatasyncRate } from '../bench/statistics.ts';
 
 const NAME = 'bench';
 const SUMMARY = 'measure, and say under which conditions';
 const FLAGS = {
   json: JSON_FLAG,
-  seconds: { kind: 'integer', help: 'seconds of each run', fallback: 4, min: 1, max: 60 },
-  runs: { kind: 'integer', help: 'runs; the median counts', fallback: 3, min: 1, max: 20 },
+  seconds: {
+    kind: 'integer',
+    help: "seconds of each run, usually the bench's own",
+    min: 1,
+    max: 60,
+  },
+  runs: {
+    kind: 'integer',
+    help: "runs, usually the bench's own; the median counts",
+    min: 1,
+    max: 20,
+  },
+  'hold-seconds': {
+    kind: 'integer',
+    help: 'how long a rate has to hold',
+    fallback: 20,
+    min: 2,
+    max: 600,
+  },
+  percent: {
+    kind: 'integer',
+    help: 'of the usual number of packets and rows: less only to try it out',
+    fallback: 100,
+    min: 1,
+    max: 100,
+  },
 } as const;
 
-const BENCHES: Readonly<
-  Record<string, (flags: { seconds: number; runs: number }) => Promise<Figure[]>>
-> = {
-  'open-embedded': openEmbedded,
+const BENCHES: Readonly<Record<string, Bench>> = {
+  'open-embedded': openEmbeddedBench,
+  journal: journalBench,
+  projection: projectionBench,
+  recovery: recoveryBench,
 };
 
 /** `./hongbao bench NAME`: speed is measured here and nowhere else. */
@@ -44,21 +71,27 @@ export const verb: Verb = {
     const name = positionals[0] ?? '';
     const bench = BENCHES[name];
     if (bench === undefined) throw new UsageError(`there is no bench '${name}'`);
+    const given = {
+      seconds: flags.seconds ?? bench.seconds,
+      runs: flags.runs ?? bench.runs,
+      holdSeconds: flags['hold-seconds'],
+      percent: flags.percent,
+    };
     const before = fdatasyncRate();
-    const figures = await bench(flags);
+    const figures = await bench.run(given, (line) => console.error(line));
     const result = resultOf({
       name: `bench ${name}`,
       figures,
       conditions: {
-        durability: 'SQLite WAL, synchronous=FULL, N=1, Q=1; every answer after fsync',
         fdatasyncPerS: `${Math.round(before)} before, ${Math.round(fdatasyncRate())} after`,
-        processes: 'server and client are two processes on one machine',
         cores: cpus().length,
         cpu: cpus()[0]?.model ?? '',
         system: `${platform()} ${arch()}`,
         node: process.version,
-        runs: flags.runs,
-        secondsPerRun: flags.seconds,
+        runs: given.runs,
+        secondsPerRun: given.seconds,
+        percentOfUsualSize: given.percent,
+        ...bench.conditions(given),
       },
     });
     if (!flags.json) printFigures(result.figures);
@@ -73,44 +106,4 @@ function printFigures(figures: readonly Figure[]): void {
       met === undefined ? '' : met ? `  (goal ${goal}: met)` : `  (goal ${goal}: MISSED)`;
     console.log(`${name}: ${value} ${unit}${verdict}`);
   }
-}
-
-async function openEmbedded(flags: { seconds: number; runs: number }): Promise<Figure[]> {
-  const log = (line: string): void => console.error(line);
-  log('driver alone');
-  const driver = await benchDriver({ runs: flags.runs });
-  const { full, half } = await benchOpenEmbedded({ ...flags, log });
-  return [
-    figure({
-      name: 'durable opens over 500 sockets',
-      value: Math.round(full.opensPerS),
-      unit: 'opens/s',
-      goal: { atLeast: 20_000 },
-    }),
-    figure({ name: 'p99 at that rate', value: rounded(full.p99Ms, 1), unit: 'ms' }),
-    figure({
-      name: 'server CPU an open, all threads',
-      value: rounded(full.serverCpuUs, 1),
-      unit: 'µs',
-    }),
-    figure({
-      name: 'rate of the half-load run',
-      value: Math.round(half.opensPerS),
-      unit: 'opens/s',
-    }),
-    figure({ name: 'p50 at half of it', value: rounded(half.p50Ms, 1), unit: 'ms' }),
-    figure({
-      name: 'p99 at half of it',
-      value: rounded(half.p99Ms, 1),
-      unit: 'ms',
-      goal: { atMost: 50 },
-    }),
-    figure({
-      name: 'driver alone, CPU an open',
-      value: rounded(driver.cpuUs, 2),
-      unit: 'µs',
-      goal: { atMost: 5 },
-    }),
-    figure({ name: 'driver alone, rate', value: Math.round(driver.opensPerS), unit: 'opens/s' }),
-  ];
 }

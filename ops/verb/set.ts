@@ -46,7 +46,7 @@ type Seen = {
   readonly status: NodeStatus__Output | null;
 };
 
-/** `./hongbao set status`, `… set step-down --set N`, `… set grow --set N --to DSN,DSN`, `… set upgrade --set N --rules V`. */
+/** `./hongbao set status`, `… step-down --set N`, `… grow --set N --to …`, `… upgrade --set N --rules V`. */
 export const verb: Verb = {
   name: NAME,
   summary: SUMMARY,
@@ -57,7 +57,8 @@ export const verb: Verb = {
     positionals: ['status|step-down|grow|upgrade'],
     notes: [
       'step-down: the leader finishes what it has taken, and a standby takes over at once; the old',
-      'leader does not compete for five seconds. Refused while no other node follows.',
+      'leader does not compete for five seconds, or until another has led. Refused while nobody',
+      'follows.',
       'grow: one replica becomes three. Stop the nodes of the Set first; nobody is served meanwhile.',
       'Run the same call again after a crash at any point; start the nodes when it has said so.',
       'upgrade: refused unless every node of the Set answers and can read those rules. There is no',

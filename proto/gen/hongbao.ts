@@ -51,6 +51,8 @@ import type { SetNodeClient as _hongbao_SetNodeClient, SetNodeDefinition as _hon
 import type { StatusAsk as _hongbao_StatusAsk, StatusAsk__Output as _hongbao_StatusAsk__Output } from './hongbao/StatusAsk.ts';
 import type { StepDownAsk as _hongbao_StepDownAsk, StepDownAsk__Output as _hongbao_StepDownAsk__Output } from './hongbao/StepDownAsk.ts';
 import type { StepDownReply as _hongbao_StepDownReply, StepDownReply__Output as _hongbao_StepDownReply__Output } from './hongbao/StepDownReply.ts';
+import type { UpgradeAsk as _hongbao_UpgradeAsk, UpgradeAsk__Output as _hongbao_UpgradeAsk__Output } from './hongbao/UpgradeAsk.ts';
+import type { UpgradeReply as _hongbao_UpgradeReply, UpgradeReply__Output as _hongbao_UpgradeReply__Output } from './hongbao/UpgradeReply.ts';
 import type { WalletAnswer as _hongbao_WalletAnswer, WalletAnswer__Output as _hongbao_WalletAnswer__Output } from './hongbao/WalletAnswer.ts';
 import type { WalletQuery as _hongbao_WalletQuery, WalletQuery__Output as _hongbao_WalletQuery__Output } from './hongbao/WalletQuery.ts';
 
@@ -110,6 +112,8 @@ export interface ProtoGrpcType {
     StatusAsk: MessageTypeDefinition<_hongbao_StatusAsk, _hongbao_StatusAsk__Output>
     StepDownAsk: MessageTypeDefinition<_hongbao_StepDownAsk, _hongbao_StepDownAsk__Output>
     StepDownReply: MessageTypeDefinition<_hongbao_StepDownReply, _hongbao_StepDownReply__Output>
+    UpgradeAsk: MessageTypeDefinition<_hongbao_UpgradeAsk, _hongbao_UpgradeAsk__Output>
+    UpgradeReply: MessageTypeDefinition<_hongbao_UpgradeReply, _hongbao_UpgradeReply__Output>
     WalletAnswer: MessageTypeDefinition<_hongbao_WalletAnswer, _hongbao_WalletAnswer__Output>
     WalletQuery: MessageTypeDefinition<_hongbao_WalletQuery, _hongbao_WalletQuery__Output>
   }

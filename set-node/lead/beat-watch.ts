@@ -1,4 +1,4 @@
-import { isResigned, nodeSlotOf } from '../../lib/core/units.ts';
+import { nodeSlotOf } from '../../lib/core/units.ts';
 import type { Clock, Timer } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 
@@ -68,12 +68,14 @@ export class BeatWatch {
     const fresh = this.#fresh();
     if (fresh.length < this.#quorum) return 'blind';
     const newest = Math.max(...fresh.map(({ epoch }) => epoch));
-    if (newest === 0 || isResigned(newest)) return 'vacant';
+    // Its own leader's farewell; that of an earlier one says nothing of a later.
+    const left = fresh.some(({ epoch, n }) => epoch === newest && n === 0);
+    if (newest === 0 || left) return 'vacant';
     const still = fresh.filter(({ since, askedAt }) => askedAt - since >= SILENT_MS);
     return still.length >= this.#quorum ? 'silent' : 'alive';
   }
 
-  /** Newest epoch that any replica has a beat of; a mark of leaving counts. 0: none. */
+  /** Newest epoch that any replica has a beat of; of a leader that left, too. 0: none. */
   newestEpoch(): number {
     return Math.max(0, ...this.#fresh().map(({ epoch }) => epoch));
   }

@@ -21,7 +21,9 @@ import { Projections } from '../read/projections.ts';
 import type { Routed } from '../machine/events.ts';
 import { LeaderProof } from '../log/proof.ts';
 import type { SetLog } from '../log/set-log.ts';
-import { encodeStatus, refuseAt } from './refusal.ts';
+import { Trickle } from './trickle.ts';
+import { refuseAt } from './refusal.ts';
+import { Replies } from './replies.ts';
 import { Snapshotter } from '../log/snapshotter.ts';
 import type { SetState } from '../machine/state.ts';
 import { Tail } from '../read/tail.ts';
@@ -37,15 +39,10 @@ type Waiting = {
   readonly since: number;
 };
 
-type Pending = {
-  readonly sink: ReplySink;
-  readonly tag: number;
-  readonly lsn: number;
-  readonly outcome: Uint8Array;
-};
-
 const INFLIGHT_MAX = 1;
 const HEAL_MS = 500;
+/** Commands that wait longer than this for a batch find a machine with too little time. */
+const BUSY_WAIT_US = 2_000;
 /** Rulings 16b: refused within 1 s. An append that takes longer has no quorum, or a very slow one. */
 const STALLED_MS = 500;
 const WAITED_MS = 700;
@@ -68,13 +65,13 @@ export class Driver {
   readonly #batcher: Batcher;
   readonly #seals: Seals;
   readonly #projections: Projections;
+  readonly #trickle: Trickle;
   readonly #expiries: Expiries;
   readonly #snapshotter: Snapshotter;
   readonly #proof: LeaderProof;
   readonly tail = new Tail();
   #queue: Waiting[] = [];
-  /** Answers by the LSN they depend on, ascending. */
-  #pending: Pending[] = [];
+  readonly #replies = new Replies();
   #batches: Batch[] = [];
   /** Committed progress that nodes have not been told of yet. */
   #progress = new Map<Id, Routed>();
@@ -100,8 +97,9 @@ export class Driver {
     this.#projections = new Projections({
       ...args,
       ...args.leadership,
-      onBug: (error) => this.#poison(error),
+      isBusy: () => this.#isBusy(),
     });
+    this.#trickle = new Trickle(args.clock);
     this.#expiries = expiriesOf(state);
     this.#snapshotter = new Snapshotter({
       ...args,
@@ -144,6 +142,15 @@ export class Driver {
     return this.#projections;
   }
 
+  /** It finishes what it has taken and takes nothing more: a handover on purpose. */
+  get isDraining(): boolean {
+    return this.#draining !== null;
+  }
+
+  #isBusy(): boolean {
+    return this.#waitUs > BUSY_WAIT_US && this.#leadership.setLog.uncommitted > 0;
+  }
+
   get queueWaitUs(): number {
     return this.#waitUs;
   }
@@ -152,11 +159,10 @@ export class Driver {
   submit(args: { bytes: Uint8Array; sink: ReplySink; tag: number }): void {
     const { bytes, sink, tag } = args;
     if (this.#stopped || this.#draining !== null) return refuseAt(sink, tag, 'set_unavailable');
-    const full =
-      this.#queue.length >= LIMITS.commandQueueMax || this.#pending.length >= PENDING_MAX;
-    if (full || this.tail.isFull || this.#projections.isBehind) {
-      return refuseAt(sink, tag, 'overloaded');
-    }
+    const full = this.#queue.length >= LIMITS.commandQueueMax || this.#replies.count >= PENDING_MAX;
+    // A trickle all the same: two replicas without tables must not stop a Set that could serve.
+    const isSlowed = this.#projections.isBehind && !this.#trickle.take();
+    if (full || this.tail.isFull || isSlowed) return refuseAt(sink, tag, 'overloaded');
     // Rulings 16b: Q replicas do not answer just now, and nobody knows for how long.
     if (this.#isStalled) return refuseAt(sink, tag, 'set_unavailable');
     if (this.#args.quarantine.has(bytes)) return refuseAt(sink, tag, 'malformed');
@@ -290,7 +296,7 @@ export class Driver {
       const { outcome, effects } = this.#batcher.add({ bytes, command, found, world });
       // P7: an answer leaves when all that it depended on is committed, also a repeat or a no.
       const dependsOn = this.#batcher.opCount > 0 ? next : next - 1;
-      this.#pending.push({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
+      this.#replies.add({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
       if (effects && command.type === 'transfer.deliver') this.#noteExpiries(command);
       if (command.type === 'packet.expire' && outcome.status === 'packet_not_due') {
         // The clock stepped back meanwhile: the refund is still owed.
@@ -316,6 +322,23 @@ export class Driver {
     setLog.append(batch.entry);
   }
 
+  /**
+   * Journals the present configuration at higher rules (SPEC L23). Resolves when that is committed
+   * (true), or never will be known to be by this leader. raise-rules.ts asks first whether it may.
+   */
+  async raiseRules(rules: number): Promise<boolean> {
+    const { config } = this.#state;
+    assert(config !== null && rules > config.rules, 'rules are only raised');
+    if (this.#stopped || this.#draining !== null) return false;
+    try {
+      this.configure({ type: 'set.configure', ...config, rules });
+    } catch (error) {
+      this.#poison(error);
+      return false;
+    }
+    return this.#finished();
+  }
+
   #world(ts: TimeMs): World {
     return makeWorld({ ...this.#args, ts, vault: this.#args.crypto });
   }
@@ -337,7 +360,7 @@ export class Driver {
       this.#args.quarantine.clear(batch.entry);
       rang ||= batch.sends;
     }
-    this.#answer();
+    this.#replies.release(this.commit);
     if (rang) this.#ring();
     this.#projections.wake();
     if (this.#queue.length > 0) this.#wake();
@@ -346,12 +369,11 @@ export class Driver {
   /** Brings back replicas that left; one at a time, never in the way of an append. */
   async #heal(): Promise<void> {
     const { setLog, members } = this.#leadership;
-    const donor = this.#args.replicas.findIndex((_, replica) => setLog.isActive(replica));
     const complete = this.#args.replicas.every((_, replica) => setLog.isActive(replica));
-    if (complete || donor < 0 || this.#healing || this.#stopped) return;
+    if (complete || this.#healing || this.#stopped) return;
     this.#healing = true;
     try {
-      await members.heal(donor);
+      await members.heal();
     } catch (error) {
       this.#poison(error);
     } finally {
@@ -366,32 +388,10 @@ export class Driver {
     this.#args.publisher.publish(progress);
   }
 
-  /**
-   * Answers that changed nothing, with nothing on its way that would prove this leader: a fence
-   * check first, or a replaced leader says no for ever to what its successor has (rulings 16).
-   */
+  /** Answers that changed nothing: what is on its way proves this leader, or a fence check does. */
   #answerConfirmed(): void {
-    if (this.#leadership.setLog.uncommitted > 0) return this.#answer();
-    const answers = this.#pending;
-    this.#pending = [];
-    void this.#proof.ask().then((leads) => {
-      for (const { sink, tag, lsn: at, outcome } of answers) {
-        if (leads && !this.#stopped) sink.reply(tag, at, outcome);
-        else refuseAt(sink, tag, 'set_unavailable');
-      }
-    });
-  }
-
-  #answer(): void {
-    const { commit } = this;
-    let count = 0;
-    for (const { sink, tag, lsn: at, outcome } of this.#pending) {
-      if (at > commit) break;
-      sink.reply(tag, at, outcome);
-      count += 1;
-    }
-    if (count === this.#pending.length) this.#pending = [];
-    else if (count > 0) this.#pending.splice(0, count);
+    if (this.#leadership.setLog.uncommitted > 0) return this.#replies.release(this.commit);
+    this.#replies.releaseWhen(this.#proof.ask().then((leads) => leads && !this.#stopped));
   }
 
   /** The doorbell; the poller finds what a lost ring left. */
@@ -428,8 +428,10 @@ export class Driver {
 
   /** Resolves when all that the state shows now is committed, and this node still leads (rulings 16). */
   async settled(): Promise<boolean> {
-    if (this.#leadership.setLog.uncommitted > 0) return this.#finished();
-    return this.#proof.ask();
+    // Acknowledgements of what is on its way may be older than the question: they prove nothing.
+    const isFinished = this.#leadership.setLog.uncommitted === 0 || this.#finished();
+    const [done, leads] = await Promise.all([isFinished, this.#proof.ask()]);
+    return done && leads;
   }
 
   /** Resolves when what is sealed now is committed (true), or never will be by this leader. */
@@ -437,7 +439,7 @@ export class Driver {
     const { head } = this.#leadership.setLog;
     return new Promise((resolve) => {
       const sink = { reply: (_: number, at: number) => resolve(at >= head && !this.#stopped) };
-      this.#pending.push({ sink, tag: 0, lsn: head, outcome: NOTHING });
+      this.#replies.add({ sink, tag: 0, lsn: head, outcome: NOTHING });
     });
   }
 
@@ -481,9 +483,8 @@ export class Driver {
     this.#leadership.setLog.stop();
     for (const timer of this.#timers) timer.cancel();
     this.#projections.stop();
-    for (const { sink, tag } of this.#pending) sink.reply(tag, 0, encodeStatus('unknown'));
+    this.#replies.abandon();
     for (const { sink, tag } of this.#queue) refuseAt(sink, tag, 'set_unavailable');
-    this.#pending = [];
     this.#queue = [];
   }
 }

@@ -1,4 +1,5 @@
 import { CorruptEntry } from '../../lib/core/journal-entry.ts';
+import { NodeTooOld, RULES_MAX } from '../../lib/core/rules.ts';
 import type { Timer } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
@@ -10,6 +11,8 @@ import { Heart } from './heart.ts';
 import type { LeaderArgs, Warm } from './leader.ts';
 import { lead } from './leader.ts';
 import type { ReplySink } from './leadership.ts';
+import type { RaiseAsk, RaiseReply } from './raise-rules.ts';
+import { raiseRules } from './raise-rules.ts';
 import { Quarantine } from '../log/quarantine.ts';
 import { refuseAt } from './refusal.ts';
 import { Standby } from './standby.ts';
@@ -21,13 +24,17 @@ export type EngineStatus =
   /** Another node leads, or nobody does: this one stands by. */
   | { kind: 'following' }
   | { kind: 'leading'; driver: Driver }
-  /** Final: a corrupt journal without a good copy, another configuration, or a shared disk. */
-  | { kind: 'refused'; error: CorruptEntry | WrongConfiguration | SharedDataDirectory }
+  /** Final: no good copy of the journal, another configuration, a shared disk, a node too old. */
+  | { kind: 'refused'; error: FinalError }
   | { kind: 'stopped' };
+
+type FinalError = CorruptEntry | WrongConfiguration | SharedDataDirectory | NodeTooOld;
 
 export type EngineArgs = Omit<LeaderArgs, 'quarantine'> & {
   /** The Set has more nodes than this one: follow, and lead when nobody else does. Default false. */
   readonly standby?: boolean;
+  /** How many nodes the Set has by the topology. Default 1. */
+  readonly nodes?: number;
 };
 
 const BACKOFF_MS_MIN = 50;
@@ -72,6 +79,18 @@ export class Engine {
     return this.#status.kind === 'leading' ? this.#status.driver : null;
   }
 
+  /** Rules of the Set as far as this node knows, 0 when it does not; and what it can read itself. */
+  get rules(): { at: number; max: number } {
+    const at = this.driver?.state.rules ?? this.#standby?.follower.rules ?? 0;
+    return { at, max: this.#args.rulesMax ?? RULES_MAX };
+  }
+
+  /** See {@link raiseRules}: refused on a node that does not lead. */
+  raiseRules(ask: RaiseAsk): Promise<RaiseReply> {
+    const { nodes = 1, rulesMax } = this.#args;
+    return raiseRules({ ...ask, driver: this.driver, nodes, rulesMax });
+  }
+
   /** null when this Set has one node. */
   get standby(): Standby | null {
     return this.#standby;
@@ -114,15 +133,18 @@ export class Engine {
 
   /**
    * Hands leadership over on purpose (rulings 8): sealed commands finish, and a standby need not
-   * wait for silence. This node does not compete for 5 s. false: it does not lead, or is alone.
+   * wait for silence. This node does not compete for 5 s, or until another has led. false: it does not lead, or is alone.
    */
   async stepDown(): Promise<boolean> {
     const { driver } = this;
+    const [heart, handOver] = [this.#heart, this.#handOver];
     if (driver === null || this.#standby === null) return false;
     await driver.drain();
-    await this.#heart?.resign();
+    // A doubt may have come meanwhile, and even another leadership: that one is not given up.
     this.#standby.hold(HOLD_AFTER_STEP_DOWN_MS);
-    this.#handOver?.(STEPPED_DOWN);
+    if (this.driver !== driver) return this.driver === null;
+    await heart?.resign();
+    handOver?.(STEPPED_DOWN);
     return true;
   }
 
@@ -264,10 +286,11 @@ export class Engine {
   }
 }
 
-function isFinal(error: unknown): error is CorruptEntry | WrongConfiguration | SharedDataDirectory {
+function isFinal(error: unknown): error is FinalError {
   return (
     error instanceof CorruptEntry ||
     error instanceof WrongConfiguration ||
-    error instanceof SharedDataDirectory
+    error instanceof SharedDataDirectory ||
+    error instanceof NodeTooOld
   );
 }

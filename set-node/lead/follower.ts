@@ -1,6 +1,7 @@
 import type { Sha256Function } from '../../lib/core/journal-entry.ts';
 import { CorruptEntry, unseal } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
+import { NodeTooOld } from '../../lib/core/rules.ts';
 import type { Lsn, SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
@@ -29,6 +30,8 @@ export type FollowerArgs = {
   readonly clock: Clock;
   readonly hash: Sha256Function;
   readonly log: Log;
+  /** The rules that this node reads; only tests have others than this build. Default RULES_MAX. */
+  readonly rulesMax?: number | undefined;
 };
 
 /**
@@ -47,6 +50,7 @@ export class Follower {
   #forgotAt = 0;
   #commit = lsn(0);
   #snapshotting = false;
+  #tooOld: NodeTooOld | null = null;
 
   constructor(args: FollowerArgs) {
     this.#args = args;
@@ -65,9 +69,19 @@ export class Follower {
     return this.#commit - this.appliedLsn;
   }
 
+  /** Rules of the Set as far as applied; 0 when nothing is. */
+  get rules(): number {
+    return this.#recovered?.state.rules ?? 0;
+  }
+
+  /** The Set is at rules that this node cannot read: it follows no more. */
+  get tooOld(): NodeTooOld | null {
+    return this.#tooOld;
+  }
+
   /** Goes on from where it stands. */
   start(): void {
-    if (!this.#paused) return;
+    if (!this.#paused || this.#tooOld !== null) return;
     this.#paused = false;
     this.#run += 1;
     this.#newAt = this.#args.clock.monotonicMs();
@@ -95,6 +109,10 @@ export class Follower {
         if (run === this.#run) this.#keepSmall();
       } catch (error) {
         if (run !== this.#run) return;
+        if (error instanceof NodeTooOld) {
+          this.#tooOld = error;
+          return this.drop();
+        }
         const reason = error instanceof Error ? error.message : String(error);
         const replica = this.#replica;
         this.#next();
@@ -116,7 +134,7 @@ export class Follower {
 
   /** One bounded read; true when more is there. */
   async #step(run: number): Promise<boolean> {
-    const { clock, hash, replicas, setId } = this.#args;
+    const { clock, hash, replicas, rulesMax, setId } = this.#args;
     const store = replicas[this.#replica];
     if (store === undefined) return false;
     const commitLsn = await within({ clock, ms: ANSWER_MS, call: store.commitLsn() });
@@ -124,7 +142,7 @@ export class Follower {
     this.#failing.delete(this.#replica);
     this.#commit = lsn(Math.max(this.#commit, commitLsn));
     if (this.#recovered === null) {
-      const recovered = await recover({ store, setId, commitLsn, hash });
+      const recovered = await recover({ store, setId, commitLsn, hash, rulesMax });
       if (run === this.#run) this.#recovered = recovered;
       return true;
     }
@@ -146,7 +164,7 @@ export class Follower {
       if (entry.lsn !== state.lsn + 1 || entry.setId !== setId) {
         throw new CorruptEntry({ setId, lsn: state.lsn + 1, reason: 'the entry is missing' });
       }
-      unseal({ entry, prev: this.#recovered.sum, hash });
+      unseal({ entry, prev: this.#recovered.sum, hash, rulesMax });
       applyEntry(this.#recovered, entry);
     }
     this.#newAt = now;
@@ -168,9 +186,11 @@ export class Follower {
   }
 
   async #forget(run: number): Promise<void> {
-    const { replicas, quorum } = this.#args;
+    const { clock, replicas, quorum } = this.#args;
     const shown = await Promise.all(
-      replicas.map((store) => store.projectedLsn().catch(() => lsn(0))),
+      replicas.map((store) =>
+        within({ clock, ms: ANSWER_MS, call: store.projectedLsn() }).catch(() => lsn(0)),
+      ),
     );
     if (run !== this.#run || this.#recovered === null) return;
     const projected = shown.toSorted((a, b) => b - a)[quorum - 1] ?? lsn(0);

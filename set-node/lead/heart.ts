@@ -1,5 +1,4 @@
 import type { Epoch, SetId } from '../../lib/core/units.ts';
-import { resignedEpoch } from '../../lib/core/units.ts';
 import type { Clock, Timer } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
@@ -65,8 +64,7 @@ export class Heart {
   /** Beats no more, and says so: a standby need not wait until it is missed. At most 300 ms. */
   async resign(): Promise<void> {
     this.stop();
-    const mark = resignedEpoch(this.#epoch);
-    const told = this.#replicas.map((store) => store.beat(mark).catch(() => undefined));
+    const told = this.#replicas.map((store) => store.resign(this.#epoch).catch(() => undefined));
     await Promise.race([Promise.all(told), sleep(this.#clock, RESIGN_MS)]);
   }
 

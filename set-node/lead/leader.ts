@@ -27,6 +27,10 @@ export type LeaderArgs = DriverArgs & {
   readonly trustDisks?: boolean;
   /** A counter's hook: this replica has forgotten what it acknowledged (rulings 6). */
   readonly onAmnesia?: (replica: number) => void;
+  /** A counter's hook: this replica is back with a new incarnation (P9). */
+  readonly onReadmitted?: (replica: number) => void;
+  /** The rules that this node reads; only tests have others than this build. Default RULES_MAX. */
+  readonly rulesMax?: number | undefined;
   /** Journaled by the very first leader (rulings 13, 15). */
   readonly configuration: Extract<Command, { type: 'set.configure' }>;
 };
@@ -49,7 +53,8 @@ type LeadArgs = LeaderArgs & {
 
 /**
  * Leads the Set: recover, fence, choose, repair, EPOCH_START at Q, and only then serve (P1–P5).
- * Throws TakeoverFailed when it may go better later, CorruptEntry when no good copy is left.
+ * Throws TakeoverFailed when it may go better later, CorruptEntry when no good copy is left,
+ * NodeTooOld when the Set is at rules that this node cannot read.
  */
 export async function lead(args: LeadArgs): Promise<Driver> {
   const recovered =

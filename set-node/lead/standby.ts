@@ -1,5 +1,5 @@
 import type { Epoch } from '../../lib/core/units.ts';
-import { isSameRound } from '../../lib/core/units.ts';
+import { nodeSlotOf } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import type { Random } from '../../lib/port/random.ts';
@@ -81,7 +81,8 @@ export class Standby {
 
   /**
    * Follows until nobody leads; true when this node should take over, false when it was stopped.
-   * Then the follower stands still: what it holds may be lent to a candidate.
+   * Then the follower stands still: what it holds may be lent to a candidate. Rejects with
+   * NodeTooOld when the Set is at rules that this node cannot read.
    */
   async untilTurn(): Promise<boolean> {
     this.follower.start();
@@ -90,6 +91,7 @@ export class Standby {
     try {
       while (!this.#stopped) {
         await sleep(this.#clock, LOOK_MS);
+        if (this.follower.tooOld !== null) throw this.follower.tooOld;
         this.#noteHelp();
         if (!this.#mayRise()) continue;
         const vacant = this.watch.verdict() === 'vacant';
@@ -122,12 +124,18 @@ export class Standby {
   }
 
   #mayRise(): boolean {
-    if (this.#clock.monotonicMs() < Math.max(this.#holdUntil, this.#retryAt)) return false;
-    return this.isNeeded;
+    const until = this.#hasOtherLed() ? this.#retryAt : Math.max(this.#holdUntil, this.#retryAt);
+    return this.#clock.monotonicMs() >= until && this.isNeeded;
+  }
+
+  /** What this node held back for has happened: it competes like everybody. */
+  #hasOtherLed(): boolean {
+    const newest = this.watch.newestEpoch();
+    return newest - nodeSlotOf(newest) > this.#ledEpoch - nodeSlotOf(this.#ledEpoch);
   }
 
   #jitterMs(vacant: boolean): number {
-    const ledLast = this.#ledEpoch > 0 && isSameRound(this.#ledEpoch, this.watch.newestEpoch());
+    const ledLast = this.#ledEpoch > 0 && this.#ledEpoch === this.watch.newestEpoch();
     const handicapMs = ledLast ? LED_LAST_MS : 0;
     if (vacant) return handicapMs + this.#random.below(VACANT_JITTER_MS);
     const part = this.#random.below(JITTER_MS) / JITTER_MS;
@@ -142,7 +150,6 @@ export class Standby {
       clock: this.#clock,
     });
     const fence = Math.max(0, ...rows.map((row) => row?.fenceEpoch ?? 0));
-    // The mark of a leader that left is above its own fence, and below the next one.
     if (fence <= this.watch.newestEpoch()) return false;
     const now = this.#clock.monotonicMs();
     if (this.#candidate.epoch !== fence) this.#candidate = { epoch: fence, since: now };

@@ -41,7 +41,8 @@ export function isTooFarAhead(aheadMs: number): boolean {
   return aheadMs > AHEAD_MS_MAX;
 }
 
-function assertApart(probes: readonly (Probe | null)[]): void {
+/** Throws {@link SharedDataDirectory}. */
+export function assertApart(probes: readonly (Probe | null)[]): void {
   const seen = new Map<string, number>();
   for (const [replica, probe] of probes.entries()) {
     if (probe === null) continue;

@@ -1,6 +1,7 @@
 import type { Command } from '../../lib/core/command.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
-import { decodeOps } from '../../lib/core/journal-entry.ts';
+import { decodeOps, demandReadable } from '../../lib/core/journal-entry.ts';
+import { RULES_MAX } from '../../lib/core/rules.ts';
 import type { Lsn, SetId } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
@@ -46,7 +47,10 @@ export function assertAdopted(args: Expected, found: SetConfig | null): void {
   assertConfiguration(args, found);
 }
 
-/** The configuration after these entries: that of the last CONFIG among them, or what was before. */
+/**
+ * The configuration after these entries: that of the last CONFIG among them, or what was before.
+ * Throws NodeTooOld when one of them is of rules that this build cannot read.
+ */
 export function configurationAfter(
   before: SetConfig | null,
   entries: readonly Entry[],
@@ -54,6 +58,7 @@ export function configurationAfter(
   let config = before;
   for (const entry of entries) {
     if (entry.kind !== 'CONFIG') continue;
+    demandReadable({ ...entry, rules: entry.format, rulesMax: RULES_MAX });
     for (const { command } of decodeOps(entry)) {
       if (command.type === 'set.configure') config = command;
     }

@@ -16,7 +16,8 @@ import { Batcher } from '../machine/batcher.ts';
 import { assertConfiguration, configurationAfter } from './configuration.ts';
 import { NO_FINDINGS } from '../machine/context.ts';
 import type { JoinedLog } from './members.ts';
-import { Members, headOf, placeAt } from './members.ts';
+import { headOf, placeAt } from './differences.ts';
+import { Members } from './members.ts';
 import { Quarantine } from './quarantine.ts';
 import { recoverBest } from './recover-best.ts';
 import { applyEntry } from './replay.ts';
@@ -33,7 +34,7 @@ export type GrowArgs = {
   readonly setId: SetId;
   /** Three: the Set's only one first, then the two new ones. */
   readonly replicas: readonly ReplicaStore[];
-  /** What the Set is to be: N=3, Q=2, and the cluster and slots that it has. */
+  /** What the Set is to be: N=3, Q=2, and the cluster and slots that it has. Its rules stay. */
   readonly configuration: Extract<Command, { type: 'set.configure' }>;
   readonly nodeSlot: number;
   readonly clock: Clock;
@@ -50,8 +51,8 @@ export type Grown =
 /**
  * Makes a Set of one replica a Set of three (rulings 13, SPEC L20–L22). Nobody is served
  * meanwhile: an old leader is fenced by the first step. It may be run again after any crash. Throws
- * StoreError or TakeoverFailed when it may go better later, WrongConfiguration, CorruptEntry, and
- * AssertionFailed when a new replica holds something else.
+ * StoreError or TakeoverFailed when it may go better later, WrongConfiguration, CorruptEntry,
+ * NodeTooOld, and AssertionFailed when a new replica holds something else.
  */
 export async function growSet(args: GrowArgs): Promise<Grown> {
   const { replicas, configuration } = args;
@@ -77,7 +78,10 @@ export async function growSet(args: GrowArgs): Promise<Grown> {
   const batcher = new Batcher({ state, prev: recovered.sum, hash: args.crypto.sha256 });
   const sealed = (kind: 'EPOCH_START' | 'CONFIG'): Entry => {
     const ts = timeMs(Math.max(state.ts, args.clock.now()));
-    if (kind === 'CONFIG') addConfiguration(args, { batcher, ts });
+    if (kind === 'CONFIG') {
+      assert(state.config !== null, 'a Set that grows has a configuration');
+      addConfiguration(args, { batcher, ts, rules: state.config.rules });
+    }
     const { epoch, owner } = adopted;
     const stamp = { epoch, owner, commitLsn: state.lsn, acked: team.acked() };
     return batcher.seal({ kind, stamp, ts }).entry;
@@ -91,7 +95,7 @@ export async function growSet(args: GrowArgs): Promise<Grown> {
   const config = sealed('CONFIG');
   // The old configuration ends when its only replica has stored this: before anybody else has.
   for (const replica of replicas.keys()) await team.append(replica, config);
-  await Promise.all(replicas.map((store) => store.setCommit(config.lsn)));
+  await Promise.all(replicas.map((store) => store.setCommit(config)));
   args.log.info('set_grown', { set: args.setId, epoch: adopted.epoch, lsn: config.lsn });
   return { kind: 'grown', epoch: adopted.epoch, lsn: config.lsn };
 }
@@ -108,8 +112,11 @@ function isGrown(args: GrowArgs, config: SetConfig | null): boolean {
   return isThree;
 }
 
-function addConfiguration(args: GrowArgs, at: { batcher: Batcher; ts: TimeMs }): void {
-  const command = args.configuration;
+function addConfiguration(
+  args: GrowArgs,
+  at: { batcher: Batcher; ts: TimeMs; rules: number },
+): void {
+  const command = { ...args.configuration, rules: at.rules };
   const world = makeWorld({ ...args, ts: at.ts, vault: args.crypto, homeOf: () => args.setId });
   const bytes = encodeCommand(command);
   const { effects } = at.batcher.add({ bytes, command, found: NO_FINDINGS, world });
@@ -160,13 +167,25 @@ class Team implements JoinedLog {
     return this.#joined.has(replica);
   }
 
+  ackedBy(replica: number): Lsn {
+    return this.#joined.get(replica)?.acked ?? lsn(0);
+  }
+
   hasForgotten(): boolean {
     return false;
   }
 
+  isDamaged(): boolean {
+    return false;
+  }
+
+  noteDamage(replica: number, { message }: Error): void {
+    const { log, setId } = this.#args;
+    log.error('journal_corrupt', { set: setId, replica, reason: message });
+  }
+
   acked(): [Lsn, Lsn, Lsn] {
-    const of = (replica: number): Lsn => this.#joined.get(replica)?.acked ?? lsn(0);
-    return [of(0), of(1), of(2)];
+    return [this.ackedBy(0), this.ackedBy(1), this.ackedBy(2)];
   }
 
   /** Called by the members when a replica is there. */

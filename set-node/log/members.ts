@@ -1,22 +1,26 @@
 import { assert } from '../../lib/core/assert.ts';
 import { equalBytes } from '../../lib/core/bytes.ts';
-import type { Entry, Sha256Function } from '../../lib/core/journal-entry.ts';
-import { CorruptEntry, ZERO_SUM, unseal } from '../../lib/core/journal-entry.ts';
-import { LIMITS } from '../../lib/core/limits.ts';
+import type { Sha256Function } from '../../lib/core/journal-entry.ts';
+import { CorruptEntry } from '../../lib/core/journal-entry.ts';
 import type { Epoch, Lsn, SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
-import type { Fence, Place, ReplicaStore } from '../../lib/port/replica-store.ts';
+import type { Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { doneOrEnough } from './ask-all.ts';
+import type { Difference } from './differences.ts';
+import { DonorFailed, differences, fromDonor, headOf, placeAt } from './differences.ts';
 import type { SetLog } from './set-log.ts';
 import type { Adopted, Candidate } from './takeover.ts';
 import { TakeoverFailed } from './takeover.ts';
 import { READMITS_PER_EPOCH } from './tripwire.ts';
 
 /** What members need of the log: who counts, and from where. */
-export type JoinedLog = Pick<SetLog, 'join' | 'isActive' | 'hasForgotten' | 'commit'>;
+export type JoinedLog = Pick<
+  SetLog,
+  'join' | 'isActive' | 'ackedBy' | 'hasForgotten' | 'isDamaged' | 'noteDamage' | 'commit'
+>;
 
 export type MembersArgs = {
   readonly setId: SetId;
@@ -29,7 +33,22 @@ export type MembersArgs = {
   readonly log: Log;
   /** P8: a bug while a replica was brought back. */
   readonly onDoubt: (reason: string) => void;
+  /** A counter's hook: this replica was re-admitted (P9). */
+  readonly onReadmitted?: (replica: number) => void;
 };
+
+/** Donor of a chain, and the last LSN of it that is wanted. */
+type Chain = { readonly winner: number; readonly end: Lsn };
+
+/**
+ * What became of bringing a replica back. `waits`: others must come first, nothing was tried.
+ * `donor`: with another donor it may go better.
+ */
+type Outcome = 'joined' | 'waits' | 'donor' | 'failed';
+
+/** A replica that cannot be brought back just now is tried again, ever more seldom. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
 
 /**
  * Which replicas count, and how the others come back: P4 repairs voters, P9 re-admits the doubtful
@@ -49,6 +68,9 @@ export class Members {
   /** Signed by the operator: what is away need not record a re-admission. */
   readonly #trusted: boolean;
   #readmits = 0;
+  /** Replicas whose return failed: when it is tried again, after how long, and what was said. */
+  readonly #failures = new Map<number, { atMs: number; afterMs: number }>();
+  readonly #told = new Map<number, string>();
 
   constructor(args: MembersArgs & { adopted: Adopted }) {
     const { adopted } = args;
@@ -68,11 +90,7 @@ export class Members {
    * Before serving: Q replicas get the whole adopted chain, up to `end`. The others get 100 ms more
    * and then go on beside the leader. Throws TakeoverFailed when fewer than Q could be brought up.
    */
-  async joinAll(args: {
-    candidates: readonly Candidate[];
-    winner: number;
-    end: Lsn;
-  }): Promise<void> {
+  async joinAll(args: Chain & { candidates: readonly Candidate[] }): Promise<void> {
     const { clock, quorum, setLog, replicas } = this.#args;
     const count = (): number => replicas.filter((_, replica) => setLog.isActive(replica)).length;
     let reached: () => void = () => undefined;
@@ -111,166 +129,179 @@ export class Members {
     }
   }
 
-  async #tryJoin(candidate: Candidate, args: { winner: number; end: Lsn }): Promise<void> {
-    const { log, setId } = this.#args;
+  async #tryJoin(candidate: Candidate, chain: Chain): Promise<Outcome> {
     const { replica, kind } = candidate;
     try {
-      const joined =
+      const outcome =
         kind === 'voter'
-          ? await this.#repair(candidate, args)
-          : await this.#readmit(candidate, args);
-      if (!joined) log.warn('replica_not_joined', { set: setId, replica, kind });
+          ? await this.#repair(candidate, chain)
+          : await this.#readmit(candidate, chain);
+      if (outcome === 'joined') this.#joined(replica);
+      else this.#tell(candidate, outcome === 'waits' ? 'others must come first' : 'refused');
+      return outcome;
     } catch (error) {
-      if (!(error instanceof StoreError) && !(error instanceof CorruptEntry)) throw error;
-      log.warn('replica_not_joined', { set: setId, replica, kind, reason: error.message });
+      if (error instanceof DonorFailed) {
+        const { cause } = error;
+        if (cause instanceof CorruptEntry) this.#args.setLog.noteDamage(chain.winner, cause);
+      } else if (!(error instanceof StoreError)) throw error;
+      this.#tell(candidate, error.message);
+      return error instanceof DonorFailed ? 'donor' : 'failed';
     }
   }
 
-  /** P4: a voter's conflicting suffix is discarded, missing entries are inserted unchanged. */
-  async #repair(candidate: Candidate, args: { winner: number; end: Lsn }): Promise<boolean> {
-    const { replica, fence, sharedLsn } = candidate;
-    const store = this.#store(replica);
-    let truncated = replica === args.winner;
-    for await (const { after, missing, differs } of this.#differences({
-      ...args,
-      replica,
+  #joined(replica: number): void {
+    this.#failures.delete(replica);
+    this.#told.delete(replica);
+  }
+
+  /** One line as long as it is for one reason. */
+  #tell({ replica, kind }: Candidate, reason: string): void {
+    if (this.#told.get(replica) === reason) return;
+    this.#told.set(replica, reason);
+    const { log, setId } = this.#args;
+    log.warn('replica_not_joined', { set: setId, replica, kind, reason });
+  }
+
+  #differences({ replica, sharedLsn, kind }: Candidate, chain: Chain): AsyncGenerator<Difference> {
+    return differences({
+      donor: this.#store(chain.winner),
+      target: this.#store(replica),
       from: sharedLsn,
-      keeps: this.#epoch,
-    })) {
+      end: chain.end,
+      keeps: kind === 'voter' ? this.#epoch : null,
+      hash: this.#args.hash,
+    });
+  }
+
+  /** P4: a voter's conflicting suffix is discarded, missing entries are inserted unchanged. */
+  async #repair(candidate: Candidate, chain: Chain): Promise<Outcome> {
+    const { replica, fence } = candidate;
+    const store = this.#store(replica);
+    let truncated = replica === chain.winner;
+    for await (const { after, missing, differs } of this.#differences(candidate, chain)) {
       if (differs && !truncated) {
         const head = await headOf(store, after);
-        if ((await store.truncate({ fence, after, head })) !== 'done') return false;
+        if ((await store.truncate({ fence, after, head })) !== 'done') return 'failed';
         truncated = true;
       }
       if (missing.length === 0) continue;
       const reply = await store.append({ fence, entries: missing });
-      if (reply.kind !== 'acked') return false;
+      if (reply.kind !== 'acked') return 'failed';
     }
-    this.#args.setLog.join({ replica, fence, acked: args.end });
-    return true;
+    this.#args.setLog.join({ replica, fence, acked: chain.end });
+    return 'joined';
   }
 
   /**
    * P9: a new incarnation is recorded on ALL other replicas under this epoch's fence; then the
    * journal up to `end`; then the row and, on the same connection, the alive row; then it counts.
+   * Both journals are read up to their first difference before anything is recorded.
    */
-  async #readmit(candidate: Candidate, args: { winner: number; end: Lsn }): Promise<boolean> {
-    const { replica, kind, sharedLsn } = candidate;
+  async #readmit(candidate: Candidate, chain: Chain): Promise<Outcome> {
+    const { replica, kind, fence } = candidate;
     const { replicas, clusterId, setLog } = this.#args;
     const others = [...this.#fences].filter(([other]) => other !== replica);
-    if (others.length !== replicas.length - 1 && !this.#trusted) return false;
-    if (kind === 'absent' && others.some(([other]) => !this.#proved.has(other))) return false;
-    this.#readmits += 1;
-    // Incarnations of one epoch are counted; the next leader has new ones.
-    if (this.#readmits >= READMITS_PER_EPOCH) return false;
-    const incarnation = this.#epoch * READMITS_PER_EPOCH + this.#readmits;
-    for (const [other, fence] of others) {
-      const done = await this.#store(other).recordIncarnation({ fence, replica, incarnation });
-      if (done !== 'done') return false;
-    }
-    this.#incarnations[replica] = incarnation;
+    if (others.length !== replicas.length - 1 && !this.#trusted) return 'waits';
+    if (kind === 'absent' && others.some(([other]) => !this.#proved.has(other))) return 'waits';
     const store = this.#store(replica);
-    // Never used again when something of it fails: what lands late finds a newer one (RS8g).
-    const identity = { epoch: this.#epoch, owner: this.#owner, incarnation };
-    for await (const { after, missing, differs } of this.#differences({
-      ...args,
-      replica,
-      from: sharedLsn,
-      keeps: null,
-    })) {
+    const head = await fromDonor(() => placeAt(this.#store(chain.winner), chain.end));
+    let identity: Fence | null = null;
+    for await (const { after, missing, differs } of this.#differences(candidate, chain)) {
       if (missing.length === 0 && !differs) continue;
-      const done = await store.restore({ ...identity, after, entries: missing });
+      identity ??= await this.#record(candidate, others);
+      if (identity === null) return 'failed';
+      const piece = { ...identity, after, entries: missing };
+      let done = await store.restore(piece);
       if (done === 'has_vote') {
-        // Alive, and a newer incarnation of it is recorded: what P4 may write, and it does not count.
-        const { fence } = candidate;
-        const head = differs ? await headOf(store, after) : null;
-        if (head !== null && (await store.truncate({ fence, after, head })) !== 'done')
-          return false;
-        if (missing.length === 0) continue;
-        const reply = await store.append({ fence, entries: missing });
-        if (reply.kind !== 'acked') return false;
-      } else if (done !== 'done') return false;
+        // A newer incarnation is recorded: what it still proves counts nowhere, and is in the way.
+        if ((await store.unprove({ fence })) !== 'done') return 'failed';
+        done = await store.restore(piece);
+      }
+      if (done !== 'done') return 'failed';
     }
+    identity ??= await this.#record(candidate, others);
+    if (identity === null) return 'failed';
     const admitted = await store.admit({
       ...identity,
       incarnations: this.#incarnations,
       clusterId,
       replicaId: replica,
-      head: await placeAt(this.#store(args.winner), args.end),
+      head,
     });
-    if (admitted !== 'done') return false;
-    const fence = identity;
-    this.#fences.set(replica, fence);
+    if (admitted !== 'done') return 'failed';
+    this.#fences.set(replica, identity);
     this.#proved.add(replica);
-    setLog.join({ replica, fence, acked: args.end });
-    return true;
+    setLog.join({ replica, fence: identity, acked: chain.end });
+    this.#args.onReadmitted?.(replica);
+    return 'joined';
   }
 
   /**
-   * Walks the winner's chain and a replica's from an LSN that both share, piece by piece: what is
-   * missing after which LSN, and whether the replica has something else there.
+   * Under which identity a replica is re-admitted. Never used again when something of it fails: what
+   * lands late finds a newer one (RS8g). null: somebody else led meanwhile, or has lost his proof.
    */
-  async *#differences(args: {
-    replica: number;
-    winner: number;
-    from: Lsn;
-    end: Lsn;
-    /** Entries of this epoch above `end` stay: they are this leader's own (I5). */
-    keeps: Epoch | null;
-  }): AsyncGenerator<{ after: Lsn; missing: Entry[]; differs: boolean }> {
-    const target = this.#store(args.replica);
-    const donor = this.#store(args.winner);
-    let at: number = args.from;
-    let diverged = args.replica === args.winner;
-    if (diverged) return;
-    while (at < args.end) {
-      const good = (await donor.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax })).filter(
-        (entry) => entry.lsn <= args.end,
-      );
-      if (good.length === 0) throw new StoreError('unavailable', 'the donor ended early');
-      let prev: Uint8Array | null = null;
-      for (const entry of good) {
-        // Damage must not spread. Throws CorruptEntry: this replica cannot be the donor.
-        unseal({ entry, prev, hash: this.#args.hash });
-        prev = entry.sum;
-      }
-      const mine = diverged
-        ? []
-        : await target.read({ after: lsn(at), limitBytes: LIMITS.batchBytesMax * 2 });
-      const same = shared(good, mine);
-      if (same < good.length) {
-        const differs = !diverged && same < mine.length;
-        diverged = true;
-        yield { after: lsn(at + same), missing: good.slice(same), differs };
-      }
-      at += good.length;
+  async #record(
+    { replica, kind }: Candidate,
+    others: readonly (readonly [number, Fence])[],
+  ): Promise<Fence | null> {
+    this.#readmits += 1;
+    if (this.#readmits >= READMITS_PER_EPOCH) {
+      // Incarnations of one epoch are counted; the next leader has new ones.
+      this.#args.onDoubt('this epoch has no incarnations left to re-admit a replica with');
+      return null;
     }
-    if (diverged) return;
-    // Equal so far: what stands above the adopted chain was never committed.
-    const [above] = await target.read({ after: args.end, limitBytes: 1 });
-    if (above !== undefined && above.epoch !== args.keeps) {
-      yield { after: args.end, missing: [], differs: true };
+    const incarnation = this.#epoch * READMITS_PER_EPOCH + this.#readmits;
+    // For a lost disk each of them must be proved as it records (rulings 6): one that came back
+    // with an old disk may have forgotten the same entries.
+    const proved = kind === 'absent';
+    for (const [other, fence] of others) {
+      const call = { fence, replica, incarnation, proved };
+      if ((await this.#store(other).recordIncarnation(call)) !== 'done') return null;
     }
+    this.#incarnations[replica] = incarnation;
+    return { epoch: this.#epoch, owner: this.#owner, incarnation };
   }
 
   /** While serving: a replica that restarted, was lost or could not be reached comes back (P9, P10). */
-  async heal(donor: number): Promise<void> {
-    const { setLog, replicas } = this.#args;
-    for (const replica of replicas.keys()) {
-      if (setLog.isActive(replica) || this.#joining.has(replica)) continue;
+  async heal(): Promise<void> {
+    const { setLog, replicas, clock } = this.#args;
+    const isAway = (replica: number): boolean =>
+      !setLog.isActive(replica) && !this.#joining.has(replica);
+    const away = [...replicas.keys()].filter(isAway);
+    // What they proved when they left is nothing that they prove now.
+    for (const replica of away) this.#proved.delete(replica);
+    for (const replica of away) {
+      if (!isAway(replica)) continue;
       this.#joining.add(replica);
       try {
         const candidate = await this.#look(replica);
-        if (candidate === null) continue;
-        // The committed journal only: what follows comes through the log like everybody's.
-        await this.#tryJoin(candidate, { winner: donor, end: setLog.commit });
+        const isDue = clock.monotonicMs() >= (this.#failures.get(replica)?.atMs ?? 0);
+        if (candidate !== null && isDue) await this.#bringBack(candidate);
       } finally {
         this.#joining.delete(replica);
       }
     }
   }
 
+  /** From whoever has the whole committed journal; from another one when that cannot be read. */
+  async #bringBack(candidate: Candidate): Promise<void> {
+    const { setLog, replicas, clock } = this.#args;
+    const { replica } = candidate;
+    // The committed journal only: what follows comes through the log like everybody's.
+    const end = setLog.commit;
+    for (const winner of replicas.keys()) {
+      if (!setLog.isActive(winner) || setLog.ackedBy(winner) < end) continue;
+      const outcome = await this.#tryJoin(candidate, { winner, end });
+      if (outcome === 'joined' || outcome === 'waits') return;
+      if (outcome === 'failed') break;
+    }
+    const before = this.#failures.get(replica)?.afterMs ?? RETRY_MS_MIN / 2;
+    const afterMs = Math.min(before * 2, RETRY_MS_MAX);
+    this.#failures.set(replica, { atMs: clock.monotonicMs() + afterMs, afterMs });
+  }
+
   async #look(replica: number): Promise<Candidate | null> {
+    const { setLog } = this.#args;
     const store = this.#store(replica);
     try {
       const row = await store.fenceRow();
@@ -285,10 +316,12 @@ export class Members {
       const fence = this.#fence(row.incarnation);
       this.#fences.set(replica, fence);
       const isNewest = row.incarnation >= (this.#incarnations[replica] ?? 0);
-      const votes = row.proved && isNewest && !this.#args.setLog.hasForgotten(replica);
+      const damaged = setLog.isDamaged(replica);
+      const votes = row.proved && isNewest && !damaged && !setLog.hasForgotten(replica);
       if (votes) this.#proved.add(replica);
       else this.#proved.delete(replica);
-      const sharedLsn = lsn(Math.min(await store.commitLsn(), this.#args.setLog.commit));
+      // A damaged one is looked through from its first entry.
+      const sharedLsn = damaged ? lsn(0) : lsn(Math.min(await store.commitLsn(), setLog.commit));
       return { replica, kind: votes ? 'voter' : 'doubtful', fence, sharedLsn };
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -305,33 +338,4 @@ export class Members {
     assert(store !== undefined, 'a member is a replica');
     return store;
   }
-}
-
-/** The last entry above `after`; `after` itself, without its sum, when there is none. */
-export async function headOf(store: ReplicaStore, after: Lsn): Promise<Place> {
-  let head: Place = { lsn: after, sum: ZERO_SUM };
-  for (;;) {
-    const more = await store.read({ after: head.lsn, limitBytes: LIMITS.batchBytesMax });
-    const last = more.at(-1);
-    if (last === undefined) return head;
-    head = last;
-  }
-}
-
-/** Throws StoreError `unavailable` when the journal has no such entry. */
-export async function placeAt(store: ReplicaStore, at: Lsn): Promise<Place> {
-  if (at === 0) return { lsn: at, sum: ZERO_SUM };
-  const [entry] = await store.read({ after: lsn(at - 1), limitBytes: 1 });
-  if (entry?.lsn !== at) throw new StoreError('unavailable', 'the donor ended early');
-  return entry;
-}
-
-function shared(good: readonly Entry[], mine: readonly Entry[]): number {
-  let count = 0;
-  for (const [index, entry] of good.entries()) {
-    const other = mine[index];
-    if (other === undefined || other.lsn !== entry.lsn || !equalBytes(other.sum, entry.sum)) break;
-    count += 1;
-  }
-  return count;
 }

@@ -22,6 +22,7 @@ type RecoverArgs = {
   readonly clock: Clock;
   readonly hash: Sha256Function;
   readonly log: Log;
+  readonly rulesMax?: number | undefined;
 };
 
 type Source = { readonly store: JournalReader; readonly commitLsn: Lsn };
@@ -29,7 +30,8 @@ type Source = { readonly store: JournalReader; readonly commitLsn: Lsn };
 /**
  * Recovers from the replica with the highest commit point. A corrupt one is passed over while there
  * are others; a slow one too, and it is waited for when no other will do. Throws TakeoverFailed
- * when it may go better later, CorruptEntry when every copy was read and none is good.
+ * when it may go better later, CorruptEntry when every copy was read and none is good, NodeTooOld
+ * when one of them is of rules that this build cannot read.
  */
 export async function recoverBest(args: RecoverArgs): Promise<Recovered> {
   const { clock, quorum, replicas, setId } = args;
@@ -75,9 +77,9 @@ async function tryFrom(
   args: RecoverArgs,
   source: Source,
 ): Promise<Recovered | CorruptEntry | null> {
-  const { setId, hash, log } = args;
+  const { setId, hash, log, rulesMax } = args;
   try {
-    const recovered = await orDamage(setId, recover({ ...source, setId, hash }));
+    const recovered = await orDamage(setId, recover({ ...source, setId, hash, rulesMax }));
     if (recovered instanceof CorruptEntry) {
       log.error('journal_corrupt', { set: setId, reason: recovered.message });
     }

@@ -1,13 +1,13 @@
 import { assert, unreachable } from '../../lib/core/assert.ts';
 import type { Entry, Sha256Function } from '../../lib/core/journal-entry.ts';
-import { CorruptEntry, unseal } from '../../lib/core/journal-entry.ts';
+import { CorruptEntry, ZERO_SUM, unseal } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Epoch, Lsn, SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Clock, Timer } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
-import type { Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
+import type { Fence, Place, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { within } from './ask-all.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -39,11 +39,15 @@ type Follower = {
   fence: Fence;
   /** Highest LSN that it has acknowledged in its present incarnation. */
   acked: Lsn;
+  /** Checksum of that entry; null until it has acknowledged something to this leader. */
+  ackedSum: Uint8Array | null;
   /** Does it count, and is it fed? */
   active: boolean;
   feeding: boolean;
-  /** A call with many entries was rejected: which of them? */
-  oneByOne: boolean;
+  /** A call with entries up to this LSN was rejected: one at a time, to find out which it is. */
+  oneByOneTo: number;
+  /** Since when appends fail, and how long to wait before the next; null while they do not. */
+  failing: { readonly sinceMs: number; readonly waitMs: number } | null;
   /** Commit point that it was told, and the call that is telling it of another. */
   told: Lsn;
   telling: Promise<void> | null;
@@ -51,7 +55,9 @@ type Follower = {
   ahead: { readonly after: Lsn; readonly entries: Promise<Entry[]> } | null;
 };
 
-const RETRY_MS = 50;
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 1_000;
+const WATCH_MS = 50;
 const COMMIT_WRITE_MS = 100;
 /** A commit point is written lazily: a replica that does not take it now gets a later one. */
 const COMMIT_PATIENCE_MS = 1_000;
@@ -69,6 +75,12 @@ export class SetLog {
   #oldestUncommittedAt: number | null = null;
   /** Replicas that forgot something since they joined: they come back by P9 only. */
   readonly #forgetful = new Set<number>();
+  /** Replicas with a damaged entry: they lose their vote as soon as the others do without. */
+  readonly #damaged = new Set<number>();
+  /** Replicas that could not feed another one, and were said to. */
+  readonly #badDonors = new Set<number>();
+  /** Checksum of the entry at the commit point. */
+  #commitSum = ZERO_SUM;
   /** Who rejected the entry after the commit point. */
   readonly #rejectedBy = new Set<number>();
   #stopped = false;
@@ -82,7 +94,7 @@ export class SetLog {
     this.#windowStart = args.adoptedLsn + 1;
     this.#timers.push(
       args.clock.every(COMMIT_WRITE_MS, () => this.#writeCommit()),
-      args.clock.every(RETRY_MS, () => this.#watchQuorum()),
+      args.clock.every(WATCH_MS, () => this.#watchQuorum()),
     );
   }
 
@@ -125,8 +137,38 @@ export class SetLog {
     return this.#followers[replica]?.active === true;
   }
 
+  /** The committed entry up to which this replica's journal is ours for certain; null: none yet. */
+  committedOn(replica: number): Place | null {
+    const follower = this.#followers[replica];
+    if (this.#commit === 0 || follower?.active !== true) return null;
+    if (follower.acked >= this.#commit) return { lsn: this.#commit, sum: this.#commitSum };
+    return follower.ackedSum === null ? null : { lsn: follower.acked, sum: follower.ackedSum };
+  }
+
   hasForgotten(replica: number): boolean {
     return this.#forgetful.has(replica);
+  }
+
+  /** Was an entry of it seen to be damaged, and not made good since? */
+  isDamaged(replica: number): boolean {
+    return this.#damaged.has(replica);
+  }
+
+  /** It goes on storing what comes while it is needed, and returns by P9 with good entries. */
+  noteDamage(replica: number, { message }: Error): void {
+    const { log, setId } = this.#args;
+    if (this.#damaged.has(replica)) return;
+    this.#damaged.add(replica);
+    log.error('journal_corrupt', { set: setId, replica, reason: message });
+    this.#dropDamaged();
+  }
+
+  #dropDamaged(): void {
+    const active = this.#followers.filter((one) => one !== null).filter((one) => one.active);
+    const isGood = ({ replica, failing }: Follower): boolean =>
+      failing === null && !this.#damaged.has(replica);
+    if (active.filter(isGood).length < this.#args.quorum) return;
+    for (const one of active) if (this.#damaged.has(one.replica)) this.#leave(one, 'damaged');
   }
 
   /** Lets a repaired or re-admitted replica count, from `acked` on. Earlier acknowledgements are forgotten (P9). */
@@ -139,14 +181,19 @@ export class SetLog {
       ...args,
       store,
       active: true,
+      ackedSum: null,
       feeding: false,
-      oneByOne: false,
+      oneByOneTo: 0,
+      failing: null,
       told: lsn(0),
       telling: null,
       ahead: null,
     };
     this.#followers[args.replica] = follower;
     this.#forgetful.delete(args.replica);
+    this.#damaged.delete(args.replica);
+    this.#badDonors.delete(args.replica);
+    this.#dropDamaged();
     this.#advance();
     void this.#feed(follower);
   }
@@ -189,11 +236,11 @@ export class SetLog {
 
   /** One call on its way per replica: what a stopped one leaves unanswered must not pile up. */
   async #tellCommit(follower: Follower): Promise<void> {
-    const at = this.#commit;
-    if (!follower.active || follower.acked < at || follower.told >= at) return;
+    const at = this.committedOn(follower.replica);
+    if (at === null || follower.told >= at.lsn) return;
     follower.telling = follower.store.setCommit(at).then(
       () => {
-        follower.told = at;
+        follower.told = at.lsn;
       },
       () => undefined,
     );
@@ -239,6 +286,8 @@ export class SetLog {
       switch (reply.kind) {
         case 'acked':
           follower.acked = reply.lsn;
+          follower.ackedSum = entries.findLast(({ lsn: at }) => at === reply.lsn)?.sum ?? null;
+          this.#recovered(follower);
           this.#advance();
           return;
         case 'fenced':
@@ -264,8 +313,8 @@ export class SetLog {
       }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      if (error.code === 'rejected' && entries.length > 1 && !follower.oneByOne) {
-        follower.oneByOne = true;
+      if (error.code === 'rejected' && entries.length > 1) {
+        follower.oneByOneTo = entries.at(-1)?.lsn ?? 0;
         return;
       }
       if (error.code === 'rejected' || error.code === 'corrupt') {
@@ -274,9 +323,26 @@ export class SetLog {
         return;
       }
       // P8: unknown is resent byte for byte under the same (epoch, LSN).
-      log.warn('replica_append_failed', { set: setId, replica, reason: error.message });
-      await sleep(clock, RETRY_MS);
+      const { failing } = follower;
+      if (failing === null) {
+        log.warn('replica_append_failed', { set: setId, replica, reason: error.message });
+      }
+      const waitMs = failing?.waitMs ?? RETRY_MS_MIN;
+      const sinceMs = failing?.sinceMs ?? clock.monotonicMs();
+      follower.failing = { sinceMs, waitMs: Math.min(waitMs * 2, RETRY_MS_MAX) };
+      await sleep(clock, waitMs);
     }
+  }
+
+  /** One line for an outage, and one for its end. */
+  #recovered(follower: Follower): void {
+    const { clock, log, setId } = this.#args;
+    const { failing, replica } = follower;
+    if (failing === null) return;
+    follower.failing = null;
+    const awayMs = Math.round(clock.monotonicMs() - failing.sinceMs);
+    log.info('replica_append_recovered', { set: setId, replica, awayMs });
+    this.#dropDamaged();
   }
 
   #leave(follower: Follower, reason: string): void {
@@ -312,7 +378,7 @@ export class SetLog {
     const entries = await (ahead !== null && ahead.after === acked
       ? ahead.entries
       : this.#entriesAfter(acked));
-    if (follower.oneByOne) return entries.slice(0, 1);
+    if (acked < follower.oneByOneTo) return entries.slice(0, 1);
     const last = entries.at(-1);
     if (last !== undefined && last.lsn + 1 < this.#windowStart) {
       const more = this.#entriesAfter(last.lsn);
@@ -337,25 +403,37 @@ export class SetLog {
       }
       return entries;
     }
-    // P10: behind the window, from the journal of another.
-    const { hash, log, setId } = this.#args;
+    // P10: behind the window, from the journal of another, and from the next when it cannot tell.
     for (const donor of this.#followers) {
       if (donor?.active !== true || donor.acked <= after) continue;
-      const entries = await donor.store.read({ after, limitBytes: LIMITS.batchBytesMax });
-      try {
-        // Damage must not spread: what one replica hands on is checked like what a leader reads.
-        let prev: Uint8Array | null = null;
-        for (const entry of entries) {
-          unseal({ entry, prev, hash });
-          prev = entry.sum;
-        }
-        if (entries.length > 0) return entries;
-      } catch (error) {
-        if (!(error instanceof CorruptEntry)) throw error;
-        log.error('journal_corrupt', { set: setId, replica: donor.replica, reason: error.message });
-      }
+      const entries = await this.#readFrom(donor, after);
+      if (entries.length > 0) return entries;
     }
     throw new StoreError('unavailable', 'no replica can feed this one');
+  }
+
+  /** Good entries of this replica above `after`; none when it has none or cannot be read. */
+  async #readFrom({ replica, store }: Follower, after: Lsn): Promise<Entry[]> {
+    const { hash, log, setId } = this.#args;
+    try {
+      const entries = await store.read({ after, limitBytes: LIMITS.batchBytesMax });
+      // Damage must not spread: what one replica hands on is checked like what a leader reads.
+      let prev: Uint8Array | null = null;
+      for (const entry of entries) {
+        unseal({ entry, prev, hash });
+        prev = entry.sum;
+      }
+      this.#badDonors.delete(replica);
+      return entries;
+    } catch (error) {
+      if (error instanceof CorruptEntry) this.noteDamage(replica, error);
+      else if (!(error instanceof StoreError)) throw error;
+      else if (!this.#badDonors.has(replica)) {
+        this.#badDonors.add(replica);
+        log.warn('replica_not_read', { set: setId, replica, reason: error.message });
+      }
+      return [];
+    }
   }
 
   /** P7: the greatest LSN of the current epoch that Q replicas have acknowledged. */
@@ -366,7 +444,10 @@ export class SetLog {
       .sort((a, b) => b - a);
     const reached = acked[quorum - 1] ?? 0;
     if (reached > this.#commit && reached > adoptedLsn) {
-      this.#commit = lsn(reached);
+      const entry = this.#window[reached - this.#windowStart];
+      assert(entry?.lsn === reached, 'what is committed just now is in the window');
+      this.#commit = entry.lsn;
+      this.#commitSum = entry.sum;
       this.#rejectedBy.clear();
       this.#oldestUncommittedAt = this.#commit < this.#head ? clock.monotonicMs() : null;
       onCommit(this.#commit);

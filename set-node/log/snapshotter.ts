@@ -1,8 +1,10 @@
 import type { Sha256Function } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Lsn, SetId } from '../../lib/core/units.ts';
+import type { Clock } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
+import { within } from './ask-all.ts';
 import type { Recovered } from './replay.ts';
 import { recover } from './replay.ts';
 import { encodeState } from '../machine/snapshot.ts';
@@ -23,6 +25,9 @@ export async function takeSnapshot(args: {
   return recovered.state.lsn;
 }
 
+/** A clean end does not wait longer for a replica that is stopped: the next start replays more. */
+const FINISH_MS = 3_000;
+
 /** Takes a snapshot of a replica elsewhere; bound where the process is composed. */
 export type SnapshotElsewhere = (replica: number) => Promise<void>;
 
@@ -30,6 +35,7 @@ export type SnapshotElsewhere = (replica: number) => Promise<void>;
 export class Snapshotter {
   readonly #take: SnapshotElsewhere | null;
   readonly #replicas: readonly ReplicaStore[];
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #setId: SetId;
   #bytes: number;
@@ -38,6 +44,7 @@ export class Snapshotter {
   constructor(args: {
     take: SnapshotElsewhere | null;
     replicas: readonly ReplicaStore[];
+    clock: Clock;
     log: Log;
     setId: SetId;
     /** Journal that a start now would have to replay. */
@@ -45,6 +52,7 @@ export class Snapshotter {
   }) {
     this.#take = args.take;
     this.#replicas = args.replicas;
+    this.#clock = args.clock;
     this.#log = args.log;
     this.#setId = args.setId;
     this.#bytes = args.bytes;
@@ -79,11 +87,12 @@ export class Snapshotter {
     if (this.#bytes === 0) return;
     const snapshot = encodeState(recovered);
     await Promise.all(
-      this.#replicas.map((store) =>
-        store.writeSnapshot(snapshot).catch((error: unknown) => {
+      this.#replicas.map((store) => {
+        const call = store.writeSnapshot(snapshot);
+        return within({ clock: this.#clock, ms: FINISH_MS, call }).catch((error: unknown) => {
           this.#log.warn('snapshot_failed', { set: this.#setId, reason: String(error) });
-        }),
-      ),
+        });
+      }),
     );
   }
 }

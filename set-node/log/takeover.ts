@@ -34,6 +34,8 @@ export type TakeoverArgs = {
   readonly trustDisks?: boolean;
   /** A counter's hook: this replica has forgotten what it acknowledged. */
   readonly onAmnesia?: (replica: number) => void;
+  /** The rules that this node reads; only tests have others than this build. Default RULES_MAX. */
+  readonly rulesMax?: number | undefined;
 };
 
 /** Why nobody leads now; a later try may go better. */

@@ -58,6 +58,7 @@ function applySuccess(args: {
   switch (command.type) {
     case 'set.configure': {
       const { clusterId, replicas, quorum, rules, slots } = command;
+      assert(rules >= state.rules, 'rules are never lowered');
       state.config = { clusterId, replicas, quorum, rules, slots };
       return;
     }

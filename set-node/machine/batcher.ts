@@ -1,8 +1,9 @@
 import { assert } from '../../lib/core/assert.ts';
 import { Writer } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
+import { rulesOf } from '../../lib/core/command.ts';
 import type { Entry, EntryKind, Sha256Function } from '../../lib/core/journal-entry.ts';
-import { FORMAT, seal, writeOp } from '../../lib/core/journal-entry.ts';
+import { seal, writeOp } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Outcome } from '../../lib/core/outcome.ts';
 import type { Epoch, Lsn } from '../../lib/core/units.ts';
@@ -42,6 +43,8 @@ export class Batcher {
   readonly #state: SetState;
   readonly #hash: Sha256Function;
   #prev: Uint8Array;
+  /** The Set's rules before this batch: a CONFIG that raises them is still written in the old ones. */
+  #rules: number;
   readonly #payload = new Writer(LIMITS.batchBytesMax / 8);
   #opCount = 0;
   #events: Routed[] = [];
@@ -52,6 +55,7 @@ export class Batcher {
   constructor(args: { state: SetState; prev: Uint8Array; hash: Sha256Function }) {
     this.#state = args.state;
     this.#prev = args.prev;
+    this.#rules = args.state.rules;
     this.#hash = args.hash;
   }
 
@@ -81,6 +85,7 @@ export class Batcher {
     const place = { lsn: lsn(state.lsn + 1), ts: world.ts };
     const { outcome, postings, sends, effects } = execute({ ...args, state, place });
     if (!effects) return { outcome, effects };
+    assert(rulesOf(command) <= this.#rules, 'an entry holds no command of later rules');
     writeOp(this.#payload, { command: bytes, outcome, postings, sends });
     this.#opCount += 1;
     if (sends.length > 0) this.#sends = true;
@@ -112,7 +117,7 @@ export class Batcher {
       ts,
       commitLsn: stamp.commitLsn,
       acked: stamp.acked,
-      format: FORMAT,
+      format: this.#rules,
       opCount: this.#opCount,
       money: state.money(),
     };
@@ -120,6 +125,7 @@ export class Batcher {
     state.lsn = entry.lsn;
     state.ts = ts;
     this.#prev = entry.sum;
+    this.#rules = state.rules;
     const progress = new Map<Id, Routed>();
     for (const packetId of this.#progress) {
       const packet = state.packets.get(packetId);

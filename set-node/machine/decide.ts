@@ -2,7 +2,7 @@ import type { Posting } from '../../lib/core/account.ts';
 import { unreachable } from '../../lib/core/assert.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
-import { fingerprintOf, keyOf } from '../../lib/core/command.ts';
+import { fingerprintOf, keyOf, rulesOf } from '../../lib/core/command.ts';
 import { commandIdTime, reserveBlock, setOfId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Outcome } from '../../lib/core/outcome.ts';
@@ -30,6 +30,8 @@ export function decide(args: {
   world: World;
 }): Decision {
   const { state, command } = args;
+  // What a leader of a build without this command says, so that the sender falls back (rulings 8).
+  if (rulesOf(command) > state.rules) return refused(command, 'malformed');
   const misrouted = whyNotHere(state, command);
   if (misrouted !== null) return refused(command, misrouted);
   const repeated = answerAgain(args);

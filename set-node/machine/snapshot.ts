@@ -8,10 +8,11 @@ import {
 } from '../../lib/core/bytes.ts';
 import { CLUSTER_ID_BYTES, SLOT_MAP_BYTES } from '../../lib/core/command.ts';
 import { commandIdBytes, commandIdFromBytes, readId } from '../../lib/core/ids.ts';
-import { CorruptEntry } from '../../lib/core/journal-entry.ts';
+import { CorruptEntry, demandReadable } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { decodeOutcome, encodeOutcome } from '../../lib/core/outcome.ts';
 import { readDefinition, readUser, writeDefinition } from '../../lib/core/packet.ts';
+import { RULES_MAX } from '../../lib/core/rules.ts';
 import { sha256 } from '../../lib/core/sha256.ts';
 import type { Status } from '../../lib/core/status.ts';
 import {
@@ -59,12 +60,16 @@ export function encodeState(args: { state: SetState; sum: Uint8Array }): {
   return { lsn: state.lsn, chunks, manifest: m.finish() };
 }
 
-/** The pair of encodeState. Throws CorruptEntry naming Set and LSN when the bytes are not whole. */
+/**
+ * The pair of encodeState. Throws CorruptEntry naming Set and LSN when the bytes are not whole,
+ * NodeTooOld when the Set was at rules above `rulesMax`, this build's own unless a test has another.
+ */
 export function decodeState(args: {
   setId: SetId;
   lsn: Lsn;
   chunks: readonly Uint8Array[];
   manifest: Uint8Array;
+  rulesMax?: number | undefined;
 }): { state: SetState; sum: Uint8Array } {
   const bad = (reason: string): CorruptEntry =>
     new CorruptEntry({ setId: args.setId, lsn: args.lsn, reason: `snapshot: ${reason}` });
@@ -81,9 +86,10 @@ function decodeChecked(args: {
   lsn: Lsn;
   chunks: readonly Uint8Array[];
   manifest: Uint8Array;
+  rulesMax?: number | undefined;
   bad: (reason: string) => CorruptEntry;
 }): { state: SetState; sum: Uint8Array } {
-  const { bad } = args;
+  const { bad, rulesMax = RULES_MAX } = args;
   const m = new Reader(args.manifest);
   if (m.u16() !== SNAPSHOT_FORMAT) throw bad('unknown format');
   const sum = m.fixed(32);
@@ -103,6 +109,8 @@ function decodeChecked(args: {
   const state = new SetState(args.setId);
   const r = new Reader(bytes);
   readHead(r, state);
+  // Before anything that only later rules write.
+  demandReadable({ setId: args.setId, lsn: args.lsn, rules: state.rules, rulesMax });
   readPeople(r, state);
   readPackets(r, state);
   readGroups(r, state);

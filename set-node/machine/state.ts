@@ -7,6 +7,7 @@ import { ID_CURSOR_START } from '../../lib/core/ids.ts';
 import type { MoneyDigest } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
+import { RULES_MIN } from '../../lib/core/rules.ts';
 import type { Cents, Lsn, SetId, TimeMs } from '../../lib/core/units.ts';
 import { cents } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
@@ -90,6 +91,11 @@ export class SetState {
 
   constructor(setId: SetId) {
     this.setId = setId;
+  }
+
+  /** The version that the next entry is written in (rulings 8). */
+  get rules(): number {
+    return this.config?.rules ?? RULES_MIN;
   }
 
   money(): MoneyDigest {

@@ -1,11 +1,7 @@
-import { bestLuckOf } from '../../lib/core/allocation.ts';
-import { unpackBytes } from '../../lib/core/bytes.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import { setOfId } from '../../lib/core/ids.ts';
-import { LIMITS } from '../../lib/core/limits.ts';
-import type { UserId } from '../../lib/core/user.ts';
-import type { ReplicaStore, Row } from '../../lib/port/replica-store.ts';
-import type { Claim as WireClaim } from '../../proto/gen/hongbao/Claim.ts';
+import type { Lsn } from '../../lib/core/units.ts';
+import { lsn } from '../../lib/core/units.ts';
 import type { ClaimsQuery__Output } from '../../proto/gen/hongbao/ClaimsQuery.ts';
 import type { HistoryQuery__Output } from '../../proto/gen/hongbao/HistoryQuery.ts';
 import type { LedgerQuery__Output } from '../../proto/gen/hongbao/LedgerQuery.ts';
@@ -14,180 +10,40 @@ import type { PacketQuery__Output } from '../../proto/gen/hongbao/PacketQuery.ts
 import type { Query__Output } from '../../proto/gen/hongbao/Query.ts';
 import type { Driver } from '../lead/driver.ts';
 import { firstSeqOf } from '../machine/groups.ts';
+import type { View } from './packet-view.ts';
+import { bestOf, claimsPage, projectedView, rightsOf, viewOf, wireClaim } from './packet-view.ts';
 import type { Answer } from './reads.ts';
-import { needGrant, needId, needUser, refused } from './reads.ts';
-import type { Packet } from '../machine/state.ts';
+import { needId, needUser, refused } from './reads.ts';
+import { pageOf, scanLedger, scanMessages } from './table-rows.ts';
 
 /** Answers packets, claims, history and statements from memory or, for what left it, a projection. */
 export async function readLists(driver: Driver, query: Query__Output): Promise<Answer> {
   if (query.packet) return packetAnswer(driver, query.packet);
   if (query.claims) return claimsAnswer(driver, query.claims);
   if (query.history) return historyAnswer(driver, query.history);
-  if (query.ledger) return ledgerAnswer(driver, query.ledger);
+  if (query.ledger) return ledgerAnswer(driver, query.ledger, lsn(Number(query.atLsn)));
   return refused('malformed');
 }
 
-/** A packet wherever it is now: the same view from memory and from the tables. */
-type View = {
-  readonly packetId: Id;
-  readonly groupId: Id;
-  readonly sender: string;
-  readonly kind: string;
-  readonly strategy: string;
-  readonly timing: string;
-  readonly totalCents: number;
-  readonly count: number;
-  readonly greeting: string;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  readonly phase: string;
-  readonly endedAt: number;
-  readonly refundCents: number;
-  readonly seedHash: Uint8Array;
-  readonly seed: Uint8Array;
-  readonly claims: readonly { user: string; order: number; amountCents: number; at: number }[];
-};
-
-const NO_SEED = new Uint8Array(0);
-
-function viewOf(packet: Packet): View {
-  const { definition, end } = packet;
-  return {
-    ...definition,
-    createdAt: packet.createdAt,
-    expiresAt: packet.expiresAt,
-    phase: end?.kind ?? 'live',
-    endedAt: end?.at ?? 0,
-    refundCents: end?.refundCents ?? 0,
-    seedHash: unpackBytes(packet.seedHash),
-    seed: end?.seed ?? NO_SEED,
-    claims: [...packet.claims].map(([user, claim]) => ({ user, ...claim })),
-  };
-}
-
-async function projectedView(
-  store: ReplicaStore,
-  packetId: Id,
-  atLsn: number,
-): Promise<View | 'none' | null> {
-  const [packets, claims] = await Promise.all([
-    store.scan({ table: 'red_packet', prefix: [packetId], limit: 1 }),
-    store.scan({
-      table: 'red_packet_record',
-      prefix: [packetId],
-      limit: LIMITS.packetCountMax,
-    }),
-  ]);
-  if (packets.asOfLsn < atLsn || claims.asOfLsn < atLsn) return null;
-  const row = packets.rows[0];
-  if (row === undefined) return 'none';
-  const [
-    ,
-    groupId,
-    sender,
-    kind,
-    strategy,
-    timing,
-    totalCents,
-    count,
-    greeting,
-    createdAt,
-    expiresAt,
-    phase,
-    ,
-    ,
-    refundCents,
-    endedAt,
-    seedHash,
-    seed,
-  ] = row as [
-    Id,
-    Id,
-    string,
-    string,
-    string,
-    string,
-    number,
-    number,
-    string,
-    number,
-    number,
-    string,
-    number,
-    number,
-    number,
-    number,
-    Uint8Array,
-    Uint8Array,
-  ];
-  return {
-    packetId,
-    groupId,
-    sender,
-    kind,
-    strategy,
-    timing,
-    totalCents,
-    count,
-    greeting,
-    createdAt,
-    expiresAt,
-    phase,
-    endedAt,
-    refundCents,
-    seedHash,
-    seed,
-    claims: claims.rows.map((claim) => claimOf(claim)),
-  };
-}
-
-function claimOf(row: Row): View['claims'][number] {
-  const [, order, user, amountCents, at] = row as [Id, number, string, number, number];
-  return { user, order, amountCents, at };
-}
-
-async function findView(driver: Driver, packetId: Id): Promise<View | null> {
+/** `away`: no replica could be asked. */
+async function findView(driver: Driver, packetId: Id): Promise<View | 'none' | 'away'> {
   const live = driver.state.packets.get(packetId);
   if (live !== undefined) return viewOf(live);
-  if (setOfId(packetId) !== driver.state.setId) return null;
-  const found = await driver.projections.ask((store, atLsn) =>
-    projectedView(store, packetId, atLsn),
-  );
-  return found === 'none' ? null : found;
-}
-
-/** Who may see the packet, and its amounts: before one has opened, nobody but the sender (design 10). */
-function rightsOf(args: { driver: Driver; view: View; user: UserId; grant: Uint8Array }): {
-  member: boolean;
-  amounts: boolean;
-} {
-  const { driver, view, user } = args;
-  const opened = view.claims.some((claim) => claim.user === user);
-  const party = opened || view.sender === user;
-  const grant = needGrant(args.grant);
-  const member = grant?.groupId === view.groupId && driver.seals.vouches({ user, grant });
-  return { member: party || member, amounts: party || (member && view.phase !== 'live') };
-}
-
-const wire = (claim: View['claims'][number]): WireClaim => ({
-  user: claim.user,
-  order: claim.order,
-  amountCents: String(claim.amountCents),
-  at: String(claim.at),
-});
-
-function bestOf(view: View): WireClaim | null {
-  if (view.phase === 'live') return null;
-  const best = view.claims[bestLuckOf(view.claims.map((claim) => claim.amountCents))];
-  return best === undefined ? null : wire(best);
+  if (setOfId(packetId) !== driver.state.setId) return 'none';
+  const found = await driver.projections.ask(async (store, atLsn) => {
+    const one = await projectedView(store, packetId);
+    return one === null || one.asOfLsn < atLsn ? null : one;
+  });
+  return found === null ? 'away' : (found.view ?? 'none');
 }
 
 async function packetAnswer(driver: Driver, ask: PacketQuery__Output): Promise<Answer> {
   const user = needUser(ask.user);
   const view = await findView(driver, needId(ask.packetId));
-  if (view === null) return refused('packet_not_found');
+  if (view === 'none') return refused('packet_not_found');
+  if (view === 'away') return refused('set_unavailable');
   const { packetId, groupId, sender, kind } = view;
-  const { member, amounts } = rightsOf({ driver, view, user, grant: ask.grant });
+  const { member, amounts } = rightsOf({ seals: driver.seals, view, user, grant: ask.grant });
   const bare = { packetId: String(packetId), groupId: String(groupId), sender, kind };
   // Enough to find the group and ask it for a grant, and no more.
   if (!member) return { status: 'ok', packet: bare };
@@ -212,7 +68,7 @@ async function packetAnswer(driver: Driver, ask: PacketQuery__Output): Promise<A
       totalCents: amounts ? String(view.totalCents) : '0',
       takenCents: amounts ? String(takenCents) : '0',
       refundedCents: amounts ? String(view.refundCents) : '0',
-      mine: mine === undefined ? null : wire(mine),
+      mine: mine === undefined ? null : wireClaim(mine),
       best: amounts ? bestOf(view) : null,
     },
   };
@@ -221,16 +77,12 @@ async function packetAnswer(driver: Driver, ask: PacketQuery__Output): Promise<A
 async function claimsAnswer(driver: Driver, ask: ClaimsQuery__Output): Promise<Answer> {
   const user = needUser(ask.user);
   const view = await findView(driver, needId(ask.packetId));
-  if (view === null) return refused('packet_not_found');
-  const { member, amounts } = rightsOf({ driver, view, user, grant: ask.grant });
+  if (view === 'none') return refused('packet_not_found');
+  if (view === 'away') return refused('set_unavailable');
+  const { member, amounts } = rightsOf({ seals: driver.seals, view, user, grant: ask.grant });
   if (!member) return refused('not_a_member');
   if (!amounts) return refused('not_allowed');
-  const limit = Math.min(ask.limit, LIMITS.historyPageMax);
-  const claims = view.claims
-    .filter(({ order }) => order > ask.afterOrder)
-    .slice(0, limit)
-    .map(wire);
-  return { status: 'ok', claims: { claims, best: bestOf(view) } };
+  return { status: 'ok', claims: claimsPage(view, ask) };
 }
 
 async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise<Answer> {
@@ -244,30 +96,20 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
   if (!(await driver.settled())) return refused('set_unavailable');
   const fromSeq = Math.max(Number(ask.fromSeq), firstSeqOf(group, member));
   const toSeq = Math.min(Number(ask.toSeq), lastSeq);
-  const limit = Math.min(ask.limit, LIMITS.historyPageMax);
-  if (fromSeq > toSeq || limit === 0) {
-    return { status: 'ok', history: { messages: [], lastSeq: String(lastSeq) } };
-  }
-  // The page by seq is known before anything is read: seq is contiguous.
-  const first = ask.reverse ? Math.max(fromSeq, toSeq - limit + 1) : fromSeq;
-  const last = ask.reverse ? toSeq : Math.min(toSeq, fromSeq + limit - 1);
+  const page = pageOf({ fromSeq, toSeq, limit: ask.limit, reverse: ask.reverse });
+  if (page === null) return { status: 'ok', history: { messages: [], lastSeq: String(lastSeq) } };
+  const { from, to } = page;
   // The tail is taken before the tables: what it forgets meanwhile is in them (rulings 16).
-  const recent = driver.tail.range({ groupId, fromSeq: first, toSeq: last });
-  const recentFrom = recent[0]?.seq ?? last + 1;
+  const recent = driver.tail.range({ groupId, fromSeq: from, toSeq: to });
+  const recentFrom = recent[0]?.seq ?? to + 1;
   let messages: WireMessage[] = [];
-  if (recentFrom > first) {
+  if (recentFrom > from) {
     const projected = await driver.projections.ask(async (store, atLsn) => {
-      const reply = await store.scan({
-        table: 'message',
-        prefix: [groupId],
-        from: first,
-        to: recentFrom - 1,
-        limit,
-      });
-      return reply.asOfLsn < atLsn ? null : reply.rows;
+      const found = await scanMessages(store, { groupId, from, to: recentFrom - 1 });
+      return found === null || found.asOfLsn < atLsn ? null : found;
     });
-    if (projected === null || projected.length !== recentFrom - first) return refused('overloaded');
-    messages = projected.map(messageOf);
+    if (projected === null) return refused('overloaded');
+    messages = projected.messages;
   }
   for (const m of recent) {
     messages.push({
@@ -283,60 +125,16 @@ async function historyAnswer(driver: Driver, ask: HistoryQuery__Output): Promise
   return { status: 'ok', history: { messages, lastSeq: String(lastSeq) } };
 }
 
-function messageOf(row: Row): WireMessage {
-  const [groupId, seq, sender, kind, body, at, clientMsgId] = row as [
-    Id,
-    number,
-    string,
-    string,
-    string,
-    number,
-    string,
-  ];
-  return {
-    groupId: String(groupId),
-    seq: String(seq),
-    sender,
-    kind,
-    body,
-    at: String(at),
-    clientMsgId,
-  };
-}
-
-/** A statement is an R=1 read: it says how far it goes (design 3). */
-async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output): Promise<Answer> {
-  const owner = needUser(ask.user);
-  const before = Number(ask.beforeLsn);
-  const limit = Math.min(ask.limit, LIMITS.historyPageMax);
-  const reply = await driver.projections.ask((store) =>
-    store.scan({
-      table: 'ledger_entry',
-      prefix: [owner],
-      reverse: true,
-      limit,
-      ...(before > 0 ? { to: before - 1 } : {}),
-    }),
-  );
-  if (reply === null) return refused('set_unavailable');
-  const lines = reply.rows.map((row) => {
-    const [, lsn, leg, amountCents, reason, packetId, at] = row as [
-      string,
-      number,
-      number,
-      number,
-      string,
-      Id,
-      number,
-    ];
-    return {
-      lsn: String(lsn),
-      index: leg,
-      amountCents: String(amountCents),
-      reason,
-      packetId: String(packetId),
-      at: String(at),
-    };
+/**
+ * A statement is an R=1 read: it says how far it goes (design 3). Only the tables have it, so one
+ * that must show a write of a moment ago waits until they do.
+ */
+async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output, at: Lsn): Promise<Answer> {
+  if (!(await driver.projections.reaches(at))) return refused('overloaded');
+  const reply = await driver.projections.ask(async (store) => {
+    const page = await scanLedger(store, ask);
+    return page.asOfLsn < at ? null : page;
   });
-  return { status: 'ok', asOfLsn: String(reply.asOfLsn), ledger: { lines } };
+  if (reply === null) return refused('set_unavailable');
+  return { status: 'ok', asOfLsn: String(reply.asOfLsn), ledger: { lines: reply.lines } };
 }

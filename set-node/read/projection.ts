@@ -19,7 +19,7 @@ const EMPTY = new Uint8Array(0);
 /** Gathers changes; sums what is added to one row, so that a large batch touches each row once. */
 class Changes {
   readonly #list: Change[] = [];
-  readonly #adds = new Map<string, Record<string, number>>();
+  readonly #adds = new Map<TableName, Map<bigint, Record<string, number>>>();
 
   put(table: TableName, row: Row): void {
     this.#list.push({ kind: 'put', table, row });
@@ -31,11 +31,12 @@ class Changes {
 
   add(args: { table: TableName; id: bigint; deltas: Readonly<Record<string, number>> }): void {
     const { table, id, deltas } = args;
-    const name = `${table}/${id}`;
-    let sums = this.#adds.get(name);
+    let rows = this.#adds.get(table);
+    if (rows === undefined) this.#adds.set(table, (rows = new Map()));
+    let sums = rows.get(id);
     if (sums === undefined) {
       sums = {};
-      this.#adds.set(name, sums);
+      rows.set(id, sums);
       this.#list.push({ kind: 'add', table, key: [id], deltas: sums });
     }
     for (const [column, delta] of Object.entries(deltas)) {

@@ -137,10 +137,10 @@ export class Projections {
     this.#running.add(replica);
     try {
       // A replica is told of a commit only as far as it has the entries itself.
-      const to = lsn(Math.min(this.#setLog.commit, this.#setLog.ackedBy(replica)));
-      if (to === 0) return;
+      const to = this.#setLog.committedOn(replica);
+      if (to === null) return;
       await store.setCommit(to);
-      await this.#project(store, { replica, to });
+      await this.#project(store, { replica, to: to.lsn });
     } catch (error) {
       const about = { set: this.#setId, replica, reason: String(error) };
       if (error instanceof StoreError) this.#log.warn('projection_failed', about);
@@ -170,7 +170,9 @@ export class Projections {
       if (shown >= to || shown <= from || this.#stopped) return;
       const fitting = Math.round((entries * PIECE_MS) / tookMs);
       this.#pieces[replica] = Math.min(PIECE_ENTRIES_MAX, Math.max(PIECE_ENTRIES_MIN, fitting));
-      if (this.#isBusy() && this.lagMs < YIELD_LAG_MS) {
+      // A reader who must see his own write is not made to wait for a quiet hour.
+      const mayYield = this.#waiting.length === 0 && this.lagMs < YIELD_LAG_MS;
+      if (mayYield && this.#isBusy()) {
         await sleep(this.#clock, tookMs * YIELD_FACTOR);
       }
     }

@@ -1,7 +1,7 @@
 import { openSqliteReplica } from '../../lib/adapter/sqlite-replica.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { lsn } from '../../lib/core/units.ts';
-import { FENCE_A, SET, makeEntry, startVoter } from './replica-world.ts';
+import { FENCE_A, SET, makeEntry, startVoter, commitTo } from './replica-world.ts';
 
 // Appends and projects as fast as it can and prints each acknowledged LSN, until it is killed.
 const [path = ''] = process.argv.slice(2);
@@ -23,6 +23,6 @@ for (let at = 1; at <= 100_000; at++) {
   process.stdout.write(`${at}\n`);
   if (at % 7 !== 0) continue;
   await projecting;
-  await store.setCommit(lsn(at));
+  await commitTo(store, at);
   projecting = store.project(lsn(at));
 }

@@ -13,6 +13,7 @@ import {
   OWNER_B,
   makeChain,
   startVoter,
+  commitTo,
 } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
@@ -81,7 +82,7 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
       await startVoter(world.store);
       const chain = makeChain({ prev: null, count: 3 });
       await world.store.append({ fence: FENCE_A, entries: chain });
-      await world.store.setCommit(lsn(2));
+      await commitTo(world.store, 2);
       await world.store.project(lsn(1));
       expect(await world.store.takeOver({ epoch: E2, owner: OWNER_B })).toEqual({
         kind: 'promised',
@@ -193,7 +194,7 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
       await startVoter(world.store);
       const { store } = world;
       const record = (incarnation: number): Promise<string> =>
-        store.recordIncarnation({ fence: FENCE_A, replica: 2, incarnation });
+        store.recordIncarnation({ fence: FENCE_A, replica: 2, incarnation, proved: false });
       expect(await record(17)).toBe('done');
       expect(await record(9)).toBe('done');
       const reply = await store.takeOver({ epoch: E2, owner: OWNER_B });
@@ -204,7 +205,7 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
     id: 'RS7b',
     says: 'only the holder of the fence records incarnations',
     check: async (world) => {
-      const record = { replica: 2, incarnation: 17 };
+      const record = { replica: 2, incarnation: 17, proved: false };
       const early = await world.store.recordIncarnation({ fence: FENCE_A, ...record });
       expect(early).toBe('fenced');
       await startVoter(world.store);
@@ -226,10 +227,57 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
       const { store } = world;
       await store.bootstrap({ ...BOOT, replicas: 1 });
       await store.takeOver({ epoch: E1, owner: OWNER_A });
-      const record = { fence: FENCE_A, replica: 2, incarnation: 17 };
+      const record = { fence: FENCE_A, replica: 2, incarnation: 17, proved: true };
       expect(await store.recordIncarnation(record)).toBe('done');
       const reply = await store.takeOver({ epoch: E2, owner: OWNER_B });
       expect(reply).toMatchObject({ incarnations: [1, 0, 17] });
+    },
+  },
+  {
+    id: 'RS7d',
+    says: 'who must be proved to record is asked by the same transaction',
+    check: async (world) => {
+      await startVoter(world.store);
+      const record = { fence: FENCE_A, replica: 2, incarnation: 17 };
+      await world.restart();
+      expect(await world.store.recordIncarnation({ ...record, proved: true })).toBe('no_vote');
+      const before = await world.store.takeOver({ epoch: E2, owner: OWNER_B });
+      expect(before).toMatchObject({ incarnations: [1, 1, 1] });
+      const doubtful = { ...record, fence: FENCE_B, proved: false };
+      expect(await world.store.recordIncarnation(doubtful)).toBe('done');
+      // What is recorded already proves nobody either.
+      const again = { ...doubtful, proved: true };
+      expect(await world.store.recordIncarnation(again)).toBe('no_vote');
+    },
+  },
+  {
+    id: 'RS26a',
+    says: 'unprove leaves the replica in doubt, as a restart does',
+    check: async (world) => {
+      await startVoter(world.store);
+      expect(await world.store.unprove({ fence: FENCE_A })).toBe('done');
+      expect(await world.store.unprove({ fence: FENCE_A })).toBe('done');
+      expect(await world.store.fenceRow()).toMatchObject({ fenceEpoch: E1, proved: false });
+      const entries = makeChain({ prev: null, count: 1 });
+      expect(await world.store.append({ fence: FENCE_A, entries })).toEqual({ kind: 'no_vote' });
+      const by = { epoch: E2, owner: OWNER_B, incarnation: 40, after: lsn(0) };
+      expect(await world.store.restore({ ...by, entries })).toBe('done');
+    },
+  },
+  {
+    id: 'RS26b',
+    says: 'only the holder of epoch, owner and incarnation unproves',
+    check: async (world) => {
+      expect(await world.store.unprove({ fence: FENCE_A })).toBe('fenced');
+      await startVoter(world.store);
+      for (const fence of [
+        FENCE_B,
+        { ...FENCE_A, owner: OWNER_B },
+        { ...FENCE_A, incarnation: 2 },
+      ]) {
+        expect(await world.store.unprove({ fence })).toBe('fenced');
+      }
+      expect(await world.store.fenceRow()).toMatchObject({ proved: true });
     },
   },
   {
@@ -244,6 +292,25 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
       await world.store.beat(E2);
       await world.store.beat(E1);
       expect(await world.store.readBeat()).toEqual({ epoch: E2, n: 3 });
+    },
+  },
+  {
+    id: 'RS11b',
+    says: 'a leader that resigns leaves n = 0 where its own beat is, and beats no more',
+    check: async (world) => {
+      const { store } = world;
+      await startVoter(store);
+      await store.resign(E1);
+      expect(await store.readBeat()).toEqual({ epoch: 0, n: 0 });
+      await store.beat(E2);
+      // Somebody else's, earlier or later, in this round or another.
+      for (const other of [E1, E3, epochOf(2, 0), epochOf(2, 200)]) await store.resign(other);
+      expect(await store.readBeat()).toEqual({ epoch: E2, n: 1 });
+      await store.resign(E2);
+      await store.beat(E2);
+      expect(await store.readBeat()).toEqual({ epoch: E2, n: 0 });
+      await store.beat(E3);
+      expect(await store.readBeat()).toEqual({ epoch: E3, n: 1 });
     },
   },
 ];

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { lsn } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Row, Scan, Value } from '../../lib/port/replica-store.ts';
 import type { ReplicaWorld } from './replica-world.ts';
-import { E2, FENCE_A, makeChain, makeEntry, startVoter } from './replica-world.ts';
+import { E2, FENCE_A, makeChain, makeEntry, startVoter, commitTo } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
 /** Beyond 2^53: a float would change it. */
@@ -46,7 +46,7 @@ async function committed(
     changes: (at) => lists[at - 1] ?? [],
   });
   await store.append({ fence: FENCE_A, entries });
-  await store.setCommit(lsn(lists.length));
+  await commitTo(store, lists.length);
 }
 
 async function rows(store: ReplicaStore, scan: Partial<Scan> & { table: string }): Promise<Row[]> {
@@ -71,7 +71,7 @@ export const PROJECTION_RULES: readonly Rule<ReplicaWorld>[] = [
       const entries = makeChain({ prev: null, count: 3, changes: (at) => [item({ seq: at })] });
       await world.store.append({ fence: FENCE_A, entries });
       expect(await world.store.project(lsn(3))).toBe(0);
-      await world.store.setCommit(lsn(2));
+      await commitTo(world.store, 2);
       expect(await world.store.project(lsn(1))).toBe(1);
       expect(await column(world.store, 1, { table: 'items' })).toEqual([1]);
       expect(await world.store.project(lsn(3))).toBe(2);
@@ -179,7 +179,7 @@ export const PROJECTION_RULES: readonly Rule<ReplicaWorld>[] = [
       const changes = (at: number): Change[] => [item({ seq: at, body: 'x'.repeat(1_000) })];
       const entries = makeChain({ prev: null, count: 2_500, changes });
       await world.store.append({ fence: FENCE_A, entries });
-      await world.store.setCommit(lsn(2_500));
+      await commitTo(world.store, 2_500);
       const next = makeEntry({ prev: entries.at(-1) ?? null, changes: changes(2_501) });
       const [projected, appended] = await Promise.all([
         world.store.project(lsn(2_500)),
@@ -199,14 +199,14 @@ export const PROJECTION_RULES: readonly Rule<ReplicaWorld>[] = [
       const [one, two] = makeChain({ prev: null, count: 2, changes: (at) => [addTo('ann', at)] });
       if (one === undefined || two === undefined) throw new Error('two entries');
       await world.store.append({ fence: FENCE_A, entries: [one, two] });
-      await world.store.setCommit(lsn(1));
+      await commitTo(world.store, 1);
       await world.store.project(lsn(2));
       const fence = { ...FENCE_A, epoch: E2 };
       await world.store.takeOver({ epoch: E2, owner: fence.owner });
       await world.store.truncate({ fence, after: lsn(1), head: two });
       const other = makeEntry({ prev: one, epoch: E2, changes: [addTo('ann', 100)] });
       await world.store.append({ fence, entries: [other] });
-      await world.store.setCommit(lsn(2));
+      await commitTo(world.store, 2);
       await world.store.project(lsn(2));
       expect(await rows(world.store, { table: 'totals' })).toEqual([['ann', 101, 2, null]]);
     },

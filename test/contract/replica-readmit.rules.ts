@@ -16,6 +16,7 @@ import {
   makeChain,
   makeEntry,
   startVoter,
+  commitTo,
 } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
@@ -99,7 +100,7 @@ export const READMIT_RULES: readonly Rule<ReplicaWorld>[] = [
     says: 'rows that are right stay, others are discarded, and saying it twice is the same',
     check: async (world) => {
       const old = await voterWith(world.store, 4);
-      await world.store.setCommit(lsn(2));
+      await commitTo(world.store, 2);
       await world.restart();
       const kept = old.slice(0, 2);
       const other = makeChain({ prev: kept[1] as Entry, count: 1, epoch: E2 });

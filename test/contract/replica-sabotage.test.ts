@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
 import type { Epoch, Lsn } from '../../lib/core/units.ts';
 import { epoch, lsn } from '../../lib/core/units.ts';
-import type { AppendReply, Fence, TakeOverReply } from '../../lib/port/replica-store.ts';
+import type { AppendReply, Fence, Place, TakeOverReply } from '../../lib/port/replica-store.ts';
 import { makeMemoryWorld } from './memory-world.ts';
 import { REPLICA_RULES } from './replica-store.contract.ts';
 import { SET } from './replica-world.ts';
@@ -91,7 +91,9 @@ class CutsAnyHead extends MemoryReplica {
 
 class ProjectsUncommitted extends MemoryReplica {
   override async project(to: Lsn): Promise<Lsn> {
-    await super.setCommit(to);
+    const entries = await this.read({ after: lsn(0), limitBytes: 1_000_000 });
+    const last = entries[to - 1] ?? entries.at(-1);
+    if (last !== undefined) await super.setCommit(last);
     return super.project(to);
   }
 }
@@ -109,9 +111,35 @@ class ReadsPastLimit extends MemoryReplica {
 }
 
 class CommitFollowsAnyone extends MemoryReplica {
-  override async setCommit(at: Lsn): Promise<void> {
+  override async setCommit(at: Place): Promise<void> {
     const entries = await this.read({ after: lsn(0), limitBytes: 1_000_000 });
-    await super.setCommit(lsn(Math.min(at, entries.length)));
+    const here = entries[Math.min(at.lsn, entries.length) - 1];
+    if (here !== undefined) await super.setCommit(here);
+  }
+}
+
+class RecordsUnproved extends MemoryReplica {
+  override async recordIncarnation(
+    args: Parameters<MemoryReplica['recordIncarnation']>[0],
+  ): ReturnType<MemoryReplica['recordIncarnation']> {
+    return super.recordIncarnation({ ...args, proved: false });
+  }
+}
+
+class UnprovesForAnyone extends MemoryReplica {
+  override async unprove({ fence }: { fence: Fence }): ReturnType<MemoryReplica['unprove']> {
+    const row = await this.fenceRow();
+    if (row === null) return super.unprove({ fence });
+    const { fenceEpoch, fenceOwner: owner, incarnation } = row;
+    return super.unprove({ fence: { epoch: fenceEpoch, owner, incarnation } });
+  }
+}
+
+/** The farewell of one leader is everybody's. */
+class ResignsForAnyone extends MemoryReplica {
+  override async resign(at: Epoch): Promise<void> {
+    const beat = await this.readBeat();
+    await super.resign(epoch(Math.max(at, beat.epoch)));
   }
 }
 
@@ -132,6 +160,9 @@ const PLANTED: readonly [typeof MemoryReplica, string][] = [
   [ForgetsDiscarded, 'RS4a'],
   [ReadsPastLimit, 'RS5a'],
   [CommitFollowsAnyone, 'RS10b'],
+  [RecordsUnproved, 'RS7d'],
+  [UnprovesForAnyone, 'RS26b'],
+  [ResignsForAnyone, 'RS11b'],
 ];
 
 test.each(PLANTED)('the contract catches %o by [%s]', async (Faulty, id) => {

@@ -4,7 +4,7 @@ import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Scan } from '../../lib/port/replica-store.ts';
 import { makeMemoryWorld } from './memory-world.ts';
-import { FENCE_A, makeChain, startVoter } from './replica-world.ts';
+import { FENCE_A, makeChain, startVoter, commitTo } from './replica-world.ts';
 import { codeOf } from './replica-world.ts';
 import { makeSqliteWorld } from './sqlite-world.ts';
 
@@ -74,7 +74,7 @@ async function show(args: {
   const { store, entries, scans } = args;
   await startVoter(store);
   await store.append({ fence: FENCE_A, entries });
-  await store.setCommit(lsn(entries.length));
+  await commitTo(store, entries.length);
   const seen: unknown[] = [];
   for (const to of [11, entries.length]) {
     // Random tokens may collide in the unique index: both must refuse alike.

@@ -1,6 +1,7 @@
 import { sha256 } from '../../lib/adapter/node-crypto.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
-import { FORMAT, ZERO_SUM, seal } from '../../lib/core/journal-entry.ts';
+import { ZERO_SUM, seal } from '../../lib/core/journal-entry.ts';
+import { RULES_MIN } from '../../lib/core/rules.ts';
 import type { SetId } from '../../lib/core/units.ts';
 import { cents, epoch, epochOf, lsn, setId, timeMs } from '../../lib/core/units.ts';
 import type { Change, Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
@@ -61,7 +62,7 @@ export function makeEntry(args: {
       ts: timeMs(1_767_225_600_000 + at),
       commitLsn: lsn(at - 1),
       acked: [lsn(at - 1), lsn(0), lsn(0)],
-      format: FORMAT,
+      format: RULES_MIN,
       opCount: args.changes?.length ?? 0,
       money: {
         walletsCents: cents(700 + at),
@@ -96,6 +97,13 @@ export function makeChain(args: {
 export async function startVoter(store: ReplicaStore): Promise<void> {
   await store.bootstrap({ clusterId: CLUSTER, replicaId: 0, replicas: 3 });
   await store.takeOver({ epoch: E1, owner: OWNER_A });
+}
+
+/** Tells a replica that its own entry `at` is committed. */
+export async function commitTo(store: ReplicaStore, at: number): Promise<void> {
+  const [entry] = await store.read({ after: lsn(at - 1), limitBytes: 1 });
+  if (entry?.lsn !== at) throw new Error(`there is no entry ${at}`);
+  await store.setCommit(entry);
 }
 
 /** The code of a StoreError, for comparing what two replicas refuse. */

@@ -11,7 +11,7 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { unseal } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
-import { E2, FENCE_A, OWNER_B, SET, makeChain, startVoter } from './replica-world.ts';
+import { E2, FENCE_A, OWNER_B, SET, makeChain, startVoter, commitTo } from './replica-world.ts';
 import { TEST_SCHEMA, makeFolder } from './sqlite-world.ts';
 
 let folder = '';
@@ -77,7 +77,7 @@ test('[RS16e] other tables than the file was made with are rebuilt from the jour
     [{ kind: 'add', table: 'totals', key: ['a'], deltas: { amount: 2 } }] as const;
   const entries = makeChain({ prev: null, count: 3, changes });
   await first.append({ fence: FENCE_A, entries });
-  await first.setCommit(lsn(3));
+  await commitTo(first, 3);
   await first.project(lsn(3));
   await first.close();
   const db = new DatabaseSync(path);
@@ -95,7 +95,7 @@ test('[RS17a] a worker that crashes leaves its calls unknown and comes back in d
   const store = await open({ schemaModule: new URL('./broken-schema.ts', import.meta.url) });
   await startVoter(store);
   await store.append({ fence: FENCE_A, entries: makeChain({ prev: null, count: 1 }) });
-  await store.setCommit(lsn(1));
+  await commitTo(store, 1);
   const broken = store.project(lsn(1));
   await expect(broken).rejects.toMatchObject({ name: 'StoreError', code: 'unknown' });
   await expect.poll(async () => (await store.fenceRow())?.proved).toBe(false);

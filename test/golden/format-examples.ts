@@ -273,7 +273,7 @@ export const COMMANDS: Record<CommandType, Example<Command>> = {
     bytes: join(u8(8), text('bob'), GROUP_BYTES, text('alice'), NOW_BYTES, MAC),
   },
   'group.leave': {
-    value: { type: 'group.leave', user: user('bob'), groupId: GROUP },
+    value: { type: 'group.leave', user: user('bob'), groupId: GROUP, commandId: null },
     bytes: join(u8(9), text('bob'), GROUP_BYTES),
   },
   'message.send': {
@@ -350,6 +350,10 @@ export const VARIANTS: Examples<Command> = {
   'packet.open without a grant': {
     value: { type: 'packet.open', packetId: PACKET, user: user('bob'), grant: null },
     bytes: join(u8(5), PACKET_BYTES, text('bob'), u8(0)),
+  },
+  'group.leave with an id (rules 2)': {
+    value: { type: 'group.leave', user: user('bob'), groupId: GROUP, commandId: COMMAND_ID },
+    bytes: join(u8(14), COMMAND_ID_BYTES, text('bob'), GROUP_BYTES),
   },
 };
 

@@ -179,7 +179,8 @@ describe('one whole entry', () => {
     const w = new Writer(1);
     writeOp(w, { ...op, command: encodeCommand(op.command) });
     expect(toHex(w.finish())).toBe(fixed['payload']);
-    expect(decodeOps({ payload: new Uint8Array(payload), opCount: 1 })).toEqual([op]);
+    const read = { payload: new Uint8Array(payload), opCount: 1, format: 1 };
+    expect(decodeOps(read)).toEqual([op]);
   });
 
   test('the sum is SHA-256 over head and payload, and nothing else', () => {
@@ -205,6 +206,73 @@ describe('one whole entry', () => {
     for (const [code, kind] of (['OPS', 'EPOCH_START', 'CONFIG', 'SEAL'] as const).entries()) {
       expect(summedBytes({ ...head, kind }, payload)[2 + 8 + 8 + 16]).toBe(code);
     }
+  });
+});
+
+describe('one whole entry of rules 2', () => {
+  const leave = examples.VARIANTS['group.leave with an id (rules 2)']!;
+  const left = examples.OUTCOMES['group.leave'];
+  const hint = examples.TRANSFERS['member.hint'];
+  const OWNER = hand.counting(16, 0xc0);
+  const PREV = hand.counting(32, 0xe0);
+  const payload = hand.join(
+    hand.blob(leave.bytes),
+    hand.blob(left.bytes),
+    hand.u16(0),
+    hand.u16(1),
+    hand.join(hand.u16(5), hand.u8(0), hand.u64(32)),
+    hint.bytes,
+  );
+  const headBytes = hand.join(
+    hand.join(hand.u16(3), hand.u64(4_712), hand.u64(513), OWNER, hand.u8(0), PREV),
+    hand.join(hand.u64(1_767_225_600_000), hand.u64(4_711)),
+    hand.join(hand.u64(4_711), hand.u64(4_711), hand.u64(4_700)),
+    hand.join(hand.u16(2), hand.u32(1)),
+    hand.join(hand.i64(0), hand.i64(0), hand.i64(0), hand.i64(0)),
+  );
+  const sum = hand.sha256(headBytes, hand.blob(payload));
+  const fixed = golden['entry of rules 2'] ?? {};
+  const none = cents(0);
+  const head: EntryHead = {
+    setId: setId(3),
+    lsn: lsn(4_712),
+    epoch: epoch(513),
+    leaderId: OWNER,
+    kind: 'OPS',
+    prev: PREV,
+    ts: timeMs(1_767_225_600_000),
+    commitLsn: lsn(4_711),
+    acked: [lsn(4_711), lsn(4_711), lsn(4_700)],
+    format: 2,
+    opCount: 1,
+    money: { walletsCents: none, packetsCents: none, clearingCents: none, issuerCents: none },
+  };
+  const op = {
+    command: leave.value,
+    outcome: left.value,
+    postings: [],
+    sends: [{ to: setId(5), lane: 0, number: 32, transfer: hint.value }],
+  };
+
+  test('payload: a leave with an id', () => {
+    expect(toHex(payload)).toBe(fixed['payload']);
+    const w = new Writer(1);
+    writeOp(w, { ...op, command: encodeCommand(op.command) });
+    expect(toHex(w.finish())).toBe(fixed['payload']);
+    const read = { payload: new Uint8Array(payload), opCount: 1, format: 2 };
+    expect(decodeOps(read)).toEqual([op]);
+    // Rules 1 did not have it: a leader of those rules never wrote it.
+    expect(() => decodeOps({ ...read, format: 1 })).toThrow('not of rules 1');
+  });
+
+  test('encoded: head, sum, payload', () => {
+    expect(toHex(sum)).toBe(fixed['sum']);
+    expect(toHex(hand.join(headBytes, sum, hand.blob(payload)))).toBe(fixed['encoded']);
+    const entry = seal({ head, payload: new Uint8Array(payload), hash: sha256 });
+    expect(toHex(encodeEntry(entry))).toBe(fixed['encoded']);
+    const read = decodeEntry(new Uint8Array(Buffer.from(fixed['encoded'] ?? '', 'hex')));
+    expect(read).toEqual({ ...entry, sum: new Uint8Array(sum) });
+    unseal({ entry: read, prev: PREV, hash: sha256 });
   });
 });
 

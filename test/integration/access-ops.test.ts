@@ -177,6 +177,25 @@ describe('group', () => {
     expect((await eve.refused('group.get', { groupId: '5' })).code).toBe('group_not_found');
   });
 
+  test('group.leave again: under its id the same answer, and at a Set of rules 1 as ever', async () => {
+    const [alice, bob] = [await s.as('alice'), await s.as('bob')];
+    const groupId = await groupOf(alice, bob);
+    const clientId = key();
+    await bob.ok('group.leave', { groupId, clientId });
+    await bob.ok('group.leave', { groupId, clientId });
+    expect((await bob.refused('group.leave', { groupId })).code).toBe('not_a_member');
+    const second = { groupId, clientId: key() };
+    expect((await bob.refused('group.leave', second)).code).toBe('not_a_member');
+    // Its builds cannot read the id, so the door leaves without one.
+    const other = await groupOf(alice, bob);
+    s.world.rules = 1;
+    await bob.ok('group.leave', { groupId: other, clientId: key() });
+    const again = { groupId: other, clientId: key() };
+    expect((await bob.refused('group.leave', again)).code).toBe('not_a_member');
+    const bad = await bob.refused('group.leave', { groupId, clientId: 'mine' });
+    expect(bad.code).toBe('bad_argument');
+  });
+
   test('invitations: forged, cut, of another group, expired', async () => {
     const [alice, bob] = [await s.as('alice'), await s.as('bob')];
     const groupId = await groupOf(alice);

@@ -13,7 +13,15 @@ import type { UserId } from '../../lib/core/user.ts';
 import { slotOf } from '../../lib/core/user.ts';
 import type { Event__Output } from '../../proto/gen/hongbao/Event.ts';
 import { AT, INVITE_MAC, answerOf, messageOutput } from './access-answers.ts';
-import type { Ask, CommandAnswer, EventListener, QueryAnswer, Router } from '../../router/api.ts';
+import type {
+  Ask,
+  CommandAnswer,
+  EventListener,
+  QueryAnswer,
+  RequestOptions,
+  Router,
+} from '../../router/api.ts';
+import type { SessionMarks } from '../../router/session-marks.ts';
 
 export type Message = {
   seq: number;
@@ -51,9 +59,16 @@ export class World implements Router {
   eventsLost = false;
   grantRole: 'member' | 'owner' = 'member';
   queries = 0;
+  /** The newest questions, by name: what each of them must show, and of whose session it is. */
+  readonly asked = new Map<string, { atLsn: number; session: SessionMarks | null }>();
+  /** The LSN that events tell. */
+  toldLsn = 0;
   readonly groups = new Map<Id, Group>();
   readonly packets = new Map<Id, Packet>();
   readonly wallets = new Map<string, number>();
+  /** Of all Sets. */
+  rules = 2;
+  readonly #left = new Map<string, Outcome>();
   readonly #answers = new Map<string, { text: string; success: Success }>();
   readonly #listeners: EventListener[] = [];
   #sequence = 0;
@@ -149,6 +164,7 @@ export class World implements Router {
       wallets: Buffer.from(encodeWalletEvents(news.wallets)),
       walletCount: news.wallets.length,
       leaderEpoch: String(EPOCH),
+      asOfLsn: String(this.toldLsn),
     };
     for (const listener of this.#listeners) listener.events(batch);
   }
@@ -174,7 +190,7 @@ export class World implements Router {
       case 'group.join':
         return this.#join(c);
       case 'group.leave':
-        return this.#leave(c);
+        return this.#leaveOnce(c);
       case 'message.send': {
         const group = this.groups.get(c.groupId);
         if (group === undefined) return refuse(c.type, 'group_not_found');
@@ -254,6 +270,17 @@ export class World implements Router {
     }
     const { version } = group;
     return { status: 'ok', type: c.type, role: 'member', version, joinedSeq: seq, seq };
+  }
+
+  #leaveOnce(c: Extract<Command, { type: 'group.leave' }>): Outcome {
+    if (c.commandId === null) return this.#leave(c);
+    if (this.rules < 2) return refuse(c.type, 'malformed');
+    const answered = `${c.user}/${c.commandId}`;
+    const earlier = this.#left.get(answered);
+    if (earlier !== undefined) return earlier;
+    const outcome = this.#leave(c);
+    if (outcome.status === 'ok') this.#left.set(answered, outcome);
+    return outcome;
   }
 
   #leave(c: Extract<Command, { type: 'group.leave' }>): Outcome {
@@ -352,9 +379,13 @@ export class World implements Router {
     return { status: 'ok', ...success(claim) };
   }
 
-  async query(set: SetId, ask: Ask): Promise<QueryAnswer> {
+  async query(set: SetId, ask: Ask, options: RequestOptions = {}): Promise<QueryAnswer> {
     await Promise.resolve();
     this.queries += 1;
+    const { session = null } = options;
+    for (const each of Object.keys(ask)) {
+      this.asked.set(each, { atLsn: Number(ask.atLsn ?? 0), session });
+    }
     const [name] = Object.keys(ask).filter((key) => key !== 'atLsn');
     const forced = this.next.get(`query.${name}`);
     this.next.delete(`query.${name}`);

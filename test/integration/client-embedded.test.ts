@@ -111,3 +111,22 @@ test('the same client id sends one packet, whoever asks again; losing is an answ
   expect(await alice.packet.grabAndOpen(one.packetId)).toMatchObject({ amountCents: 2 });
   expect(await dave.packet.grabAndOpen(one.packetId)).toEqual({ status: 'drained' });
 });
+
+test('leaving a group twice under one id is leaving it once', async () => {
+  const [dora, emil] = (await Promise.all(['dora', 'emil'].map(signIn))) as [
+    HongbaoClient,
+    HongbaoClient,
+  ];
+  const { groupId } = await dora.group.create({ name: 'twice' });
+  const { invite } = await dora.group.invite(groupId);
+  await emil.group.join(invite);
+  const clientId = emil.newId();
+  await emil.group.leave(groupId, clientId);
+  await emil.group.leave(groupId, clientId);
+  await expect(emil.group.leave(groupId)).rejects.toMatchObject({ code: 'not_a_member' });
+  await emil.group.join(invite);
+  // The old answer again: nobody is put out by it.
+  await emil.group.leave(groupId, clientId);
+  const { members } = await dora.group.get(groupId);
+  expect(members.map(({ userId }) => userId)).toEqual(['dora', 'emil']);
+});

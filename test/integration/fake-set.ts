@@ -92,6 +92,7 @@ export class FakeSet {
         },
         status: () => ({ setId: this.id, role: 'leading', epoch: this.epoch }),
         stepDown: () => Promise.resolve(false),
+        upgrade: () => Promise.resolve({ raised: false, reason: 'a fake' }),
       },
     });
   }

@@ -291,6 +291,7 @@ describe('the server', () => {
     events: () => deaf,
     status: () => ({}),
     stepDown: () => Promise.resolve(false),
+    upgrade: () => Promise.resolve({ raised: false, reason: 'a fake' }),
   };
 
   test('takes port 0 and tells which; a second one on it is refused', async () => {

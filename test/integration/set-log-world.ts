@@ -122,11 +122,21 @@ export class Faulty {
 
 /** As adapters over a network do: late is `unknown` for a write and `unavailable` for a read. */
 function deadlineMs(name: string): number {
-  if (['append', 'fenceRow', 'beat', 'probe'].includes(name)) return 1_000;
+  if (['append', 'fenceRow', 'beat', 'resign', 'probe'].includes(name)) return 1_000;
   return name === 'takeOver' ? 2_000 : 10_000;
 }
 
-const WRITES = ['append', 'truncate', 'restore', 'admit', 'recordIncarnation', 'takeOver', 'beat'];
+const WRITES = [
+  'append',
+  'truncate',
+  'restore',
+  'admit',
+  'recordIncarnation',
+  'takeOver',
+  'beat',
+  'resign',
+  'unprove',
+];
 
 /** One Set on memory replicas under virtual time: engines come and go, disks stay. */
 export class World {

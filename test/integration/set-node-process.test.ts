@@ -136,3 +136,25 @@ test('two replicas in one file are refused', { timeout: 20_000 }, async () => {
   expect(await ended).toBe(1);
   expect(lines.join('\n')).toContain('shared_data_directory');
 });
+
+test(
+  'two disks of three after a kill: only an operator may trust them',
+  { timeout: 40_000 },
+  async () => {
+    await saveTopology(join(folder, 'topology.json'), topology(1));
+    const first = start([]);
+    await until(() => has(first.lines, 'set_leading'), 15_000);
+    const ended = new Promise((resolve) => first.child.once('exit', resolve));
+    first.child.kill('SIGKILL');
+    await ended;
+    for (const end of ['', '-wal', '-shm'])
+      await rm(join(folder, `replica-2${end}`), { force: true });
+    const waiting = start([]);
+    await until(() => has(waiting.lines, 'takeover_failed'), 15_000);
+    expect(has(waiting.lines, 'set_leading')).toBe(false);
+    waiting.child.kill('SIGKILL');
+    const signed = start(['--trust-disks=true']);
+    await until(() => has(signed.lines, 'set_leading'), 15_000);
+    expect(has(signed.lines, 'trust_disks')).toBe(true);
+  },
+);

@@ -11,14 +11,18 @@ import { setId } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { bootstrapNew } from '../../set-node/log/bootstrap.ts';
+import type { EngineArgs } from '../../set-node/lead/engine.ts';
 import { Engine } from '../../set-node/lead/engine.ts';
 import { schema } from '../../set-node/read/projection.ts';
 import { Publisher } from '../../set-node/read/publisher.ts';
 
-const SET = setId(1);
+export const SET = setId(1);
 const CLUSTER = new Uint8Array(16).fill(0xc1);
 const KEYS = { seedKey: new Uint8Array(32).fill(1), clusterSecret: new Uint8Array(32).fill(2) };
 const STEP_MS = 5;
+
+/** `rulesMax` below this build's own makes it an older one. */
+export type NodeOptions = Pick<EngineArgs, 'nodes' | 'rulesMax'>;
 
 /** A process: its own clock, which may stand still, and its own lines to the replicas. */
 export class StandbyNode {
@@ -33,7 +37,7 @@ export class StandbyNode {
   /** While it is paused: calls that it makes go on when it wakes. */
   #pause: PromiseWithResolvers<void> | null = null;
 
-  constructor(slot: number, replicas: readonly MemoryReplica[]) {
+  constructor(slot: number, replicas: readonly MemoryReplica[], more: NodeOptions = {}) {
     this.slot = slot;
     const note = (event: string, fields: unknown = {}): void => {
       this.lines.push(`${event} ${JSON.stringify(fields)}`);
@@ -54,6 +58,7 @@ export class StandbyNode {
       snapshotElsewhere: null,
       nodeSlot: slot,
       standby: true,
+      ...more,
       configuration: {
         type: 'set.configure',
         clusterId: CLUSTER,
@@ -122,7 +127,8 @@ export class StandbyWorld {
     this.disks = disks;
   }
 
-  static async start(count = 2): Promise<StandbyWorld> {
+  /** Nodes 0 to `count` − 1, each with what the list says of it. */
+  static async start(count = 2, more: readonly NodeOptions[] = []): Promise<StandbyWorld> {
     const clock = new ManualClock();
     const disks: MemoryReplica[] = [];
     // Replicas keep the time that nodes started with: they are far behind, never ahead.
@@ -131,12 +137,12 @@ export class StandbyWorld {
     }
     const world = new StandbyWorld(disks);
     await bootstrapNew({ replicas: disks, clusterId: CLUSTER, clock });
-    for (let slot = 0; slot < count; slot++) world.add(slot);
+    for (let slot = 0; slot < count; slot++) world.add(slot, more[slot]);
     return world;
   }
 
-  add(slot: number): StandbyNode {
-    const node = new StandbyNode(slot, this.disks);
+  add(slot: number, more: NodeOptions = {}): StandbyNode {
+    const node = new StandbyNode(slot, this.disks, more);
     this.nodes.push(node);
     node.engine.start();
     return node;

@@ -3,7 +3,7 @@ import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import type { Command } from '../../lib/core/command.ts';
 import type { CommandId } from '../../lib/core/ids.ts';
 import { makeCommandId } from '../../lib/core/ids.ts';
-import { cents, isResigned } from '../../lib/core/units.ts';
+import { cents } from '../../lib/core/units.ts';
 import { parseUserId } from '../../lib/core/user.ts';
 import { StandbyWorld } from './standby-world.ts';
 
@@ -109,11 +109,21 @@ describe('two nodes of one Set', () => {
     expect(refused).toMatchObject([{ status: 'set_unavailable' }]);
     expect(await stepping).toBe(true);
     expect(await w.untilLed(300)).toBe(other);
-    // It does not compete for five seconds, even when the other one dies; afterwards it does.
+    // What it held back for has happened: when the other one dies it competes like everybody.
+    await w.run(500);
     other.pause();
+    expect(await w.untilLed(2_000)).toBe(leader);
+  });
+
+  test('who stepped down does not compete for five seconds while nobody else has led', async () => {
+    const w = await StandbyWorld.start();
+    const leader = await w.untilLed(1_500);
+    await w.run(300);
+    w.other(leader).pause();
+    expect(await leader.engine.stepDown()).toBe(true);
     await w.run(4_000);
     expect(leader.role).toBe('following');
-    expect(await w.untilLed(2_000)).toBe(leader);
+    expect(await w.untilLed(2_500)).toBe(leader);
   });
 
   test('nobody steps down to nobody: a node that died left no mark, one that left did', async () => {
@@ -124,7 +134,7 @@ describe('two nodes of one Set', () => {
     await stopping;
     const beats = await Promise.all(w.disks.map((disk) => disk.readBeat()));
     const other = w.other(leader);
-    const led = beats.every(({ epoch }) => isResigned(epoch)) || other.role === 'leading';
+    const led = beats.every(({ epoch, n }) => epoch > 0 && n === 0) || other.role === 'leading';
     expect(led).toBe(true);
     expect(await w.untilLed(300)).toBe(other);
   });

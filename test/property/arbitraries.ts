@@ -7,7 +7,8 @@ import type { Grant, Invite } from '../../lib/core/grant.ts';
 import { GRANT_MAC_BYTES, ROLES } from '../../lib/core/grant.ts';
 import { makeCommandId, packId } from '../../lib/core/ids.ts';
 import type { EntryHead, Op } from '../../lib/core/journal-entry.ts';
-import { ENTRY_KINDS, FORMAT } from '../../lib/core/journal-entry.ts';
+import { ENTRY_KINDS } from '../../lib/core/journal-entry.ts';
+import { RULES_MAX, RULES_MIN } from '../../lib/core/rules.ts';
 import type { Outcome, Receipt, Refusal } from '../../lib/core/outcome.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
 import { PACKET_KINDS, STRATEGIES, TIMINGS } from '../../lib/core/packet.ts';
@@ -162,7 +163,12 @@ const COMMANDS: { [Type in CommandType]: fc.Arbitrary<CommandOf<Type>> } = {
     history: fc.constantFrom(...HISTORIES),
   }),
   'group.join': fc.record({ type: fc.constant('group.join'), user, invite }),
-  'group.leave': fc.record({ type: fc.constant('group.leave'), user, groupId: id }),
+  'group.leave': fc.record({
+    type: fc.constant('group.leave'),
+    user,
+    groupId: id,
+    commandId: fc.option(commandId),
+  }),
   'message.send': fc.record({
     type: fc.constant('message.send'),
     commandId,
@@ -307,7 +313,7 @@ export const head: fc.Arbitrary<EntryHead> = fc.record({
   ts: time,
   commitLsn: at,
   acked: fc.tuple(at, at, at),
-  format: fc.constant(FORMAT),
+  format: fc.integer({ min: RULES_MIN, max: RULES_MAX }),
   opCount: fc.constant(0),
   money: fc.tuple(amount, amount, amount).map(([wallets, packets, clearing]) => ({
     walletsCents: cents(wallets),

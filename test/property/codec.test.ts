@@ -1,4 +1,4 @@
-/** Journal fmt 1: what is written is read again, and what was not written is refused politely. */
+/** Journal of all rules: what is written is read again, and what was not written is refused politely. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../lib/adapter/node-crypto.ts';
@@ -14,10 +14,10 @@ import {
 } from '../../lib/core/batch.ts';
 import { DecodeError, Reader, Writer, equalBytes } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
-import { decodeCommand, encodeCommand, fingerprintOf } from '../../lib/core/command.ts';
+import { decodeCommand, encodeCommand, fingerprintOf, rulesOf } from '../../lib/core/command.ts';
 import { readGrant, writeGrant } from '../../lib/core/grant.ts';
 import { asId } from '../../lib/core/ids.ts';
-import type { Op } from '../../lib/core/journal-entry.ts';
+import type { EntryHead, Op } from '../../lib/core/journal-entry.ts';
 import {
   CorruptEntry,
   decodeEntry,
@@ -31,9 +31,10 @@ import type { Outcome } from '../../lib/core/outcome.ts';
 import { decodeOutcome, encodeOutcome } from '../../lib/core/outcome.ts';
 import { readDefinition, writeDefinition } from '../../lib/core/packet.ts';
 import type { Status } from '../../lib/core/status.ts';
+import { NodeTooOld, RULES_MAX } from '../../lib/core/rules.ts';
 import { readTransfer, writeTransfer } from '../../lib/core/transfer.ts';
 import { cents, epoch, lsn, setId } from '../../lib/core/units.ts';
-import { VARIANTS } from '../golden/format-examples.ts';
+import { COMMANDS, VARIANTS } from '../golden/format-examples.ts';
 import * as arb from './arbitraries.ts';
 
 const RUNS = { numRuns: 400 };
@@ -93,7 +94,7 @@ const CODECS = [
     name: 'one op',
     values: arb.op.filter((op) => op.command.type !== 'wallet.open'),
     encode: (op: Op) => encodeOps([op]),
-    decode: (payload: Uint8Array) => decodeOps({ payload, opCount: 1 })[0],
+    decode: (payload: Uint8Array) => decodeOps({ payload, opCount: 1, format: RULES_MAX })[0],
   },
   {
     name: 'commands of a stream',
@@ -241,10 +242,50 @@ describe('entry', () => {
   test('several ops come back in order', () => {
     fc.assert(
       fc.property(fc.array(arb.op, { maxLength: 5 }), (ops) => {
-        expect(decodeOps({ payload: encodeOps(ops), opCount: ops.length })).toEqual(ops);
+        const entry = { payload: encodeOps(ops), opCount: ops.length };
+        expect(decodeOps({ ...entry, format: RULES_MAX })).toEqual(ops);
+        // What rules 1 did not have does not stand in an entry of format 1.
+        const error = errorOf(() => decodeOps({ ...entry, format: 1 }));
+        const isLater = ops.some(({ command }) => rulesOf(command) > 1);
+        expect(error instanceof DecodeError).toBe(isLater);
       }),
       { numRuns: 100 },
     );
+  });
+
+  test('[L23] an entry of later rules, or one that raises a Set to them, names Set, LSN and version', () => {
+    const check = (head: EntryHead, payload: Uint8Array, rulesMax: number): string | null => {
+      const entry = seal({ head, payload, hash: sha256 });
+      const error = errorOf(() => unseal({ entry, prev: null, hash: sha256, rulesMax }));
+      if (error === null) return null;
+      expect(error).toBeInstanceOf(NodeTooOld);
+      return (error as NodeTooOld).message;
+    };
+    const raising = (rules: number): Uint8Array => {
+      const command = { ...COMMANDS['set.configure'].value, rules } as Command;
+      const outcome = { type: 'set.configure', status: 'ok' } as const;
+      return encodeOps([{ command, outcome, postings: [], sends: [] }]);
+    };
+    const rulesOfAll = fc.oneof(
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 65_535 }),
+    );
+    fc.assert(
+      fc.property(arb.head, rulesOfAll, fc.integer({ min: 1, max: 3 }), (some, rules, max) => {
+        const head = { ...some, kind: 'OPS', format: rules } as const;
+        const told = check(head, new Uint8Array(0), max);
+        const raised = { ...some, kind: 'CONFIG', format: 1, opCount: 1 } as const;
+        expect(check(raised, raising(rules), max)).toBe(told);
+        const where = `Set ${some.setId}, LSN ${some.lsn}: rules ${rules},`;
+        const names = told?.startsWith(where) === true && told.includes('too old');
+        expect(told === null || names).toBe(true);
+        expect(told === null).toBe(rules <= max);
+      }),
+      { numRuns: 200 },
+    );
+    const [head] = fc.sample(arb.head, 1);
+    const none = seal({ head: { ...head!, format: 0 }, payload: new Uint8Array(0), hash: sha256 });
+    expect(() => unseal({ entry: none, prev: null, hash: sha256 })).toThrow(CorruptEntry);
   });
 
   test('any flipped bit breaks the sum, the chain or the decoding', () => {
@@ -331,7 +372,7 @@ describe('length bombs: a count that promises more than there is fails at once',
       'u32 command of a stream',
       () => decodeCommands(Uint8Array.of(1, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f)),
     ],
-    ['u32 ops, all', () => decodeOps({ payload: BOMB, opCount: 0xffff_ffff })],
+    ['u32 ops, all', () => decodeOps({ payload: BOMB, opCount: 0xffff_ffff, format: 1 })],
   ];
 
   test.each(bombs)('%s', (_, explode) => {
@@ -341,7 +382,9 @@ describe('length bombs: a count that promises more than there is fails at once',
   // Array.from({ length }) takes 240 MB before it reads the first op. Smallest fix, in decodeOps:
   // an op has at least 15 bytes, so `opCount * 15 > payload.length` is a DecodeError.
   test('u32 ops, thirty million', () => {
-    expect(costOf(() => decodeOps({ payload: BOMB, opCount: 30_000_000 }))).toEqual(QUIET);
+    expect(costOf(() => decodeOps({ payload: BOMB, opCount: 30_000_000, format: 1 }))).toEqual(
+      QUIET,
+    );
   });
 });
 

@@ -60,6 +60,7 @@ export class ModelSet {
   /** Ids below this have left the Set. */
   idsEnd = 0n;
   issued = 0;
+  rules = 1;
   clearing: Record<string, number> = {};
   /** Every transfer ever sent, by `to/lane`; acknowledged ones stay, numbers are places. */
   sent: Record<string, Transfer[]> = {};
@@ -90,6 +91,10 @@ export class ModelSet {
   }
 
   #decide(command: Command, facts: Facts, decision: Decision): string {
+    // Rules 2: a leave may have an id. Who is not there yet says what an older build says.
+    if (command.type === 'group.leave' && command.commandId !== null && this.rules < 2) {
+      return 'malformed';
+    }
     const asked = clientFields(command);
     const key = keyText(command);
     if (key !== null) {
@@ -111,6 +116,7 @@ export class ModelSet {
     const { outcome } = decision;
     switch (command.type) {
       case 'set.configure':
+        this.rules = command.rules;
         return 'ok';
       case 'ids.reserve': {
         if (!('firstId' in outcome)) return 'ok';
@@ -439,7 +445,7 @@ function laneFor(transfer: Transfer): number {
 }
 
 function keyText(command: Command): string | null {
-  if (!('commandId' in command)) return null;
+  if (!('commandId' in command) || command.commandId === null) return null;
   const user = command.type === 'packet.send' ? command.definition.sender : command.user;
   return `${command.commandId} ${user}`;
 }

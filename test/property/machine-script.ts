@@ -9,7 +9,7 @@ const STEPS = {
   welcome: fc.tuple(pick, fc.nat({ max: 600 })),
   createGroup: fc.tuple(pick, pick),
   join: fc.tuple(pick, pick, fc.constantFrom('good', 'good', 'good', 'forged', 'late')),
-  leave: fc.tuple(pick, pick),
+  leave: fc.tuple(pick, pick, fc.constantFrom('with_id', 'with_id', 'plain')),
   send: fc.record({
     who: pick,
     group: pick,
@@ -38,6 +38,7 @@ const STEPS = {
   flush: fc.nat(),
   cut: fc.constant(0),
   restart: pick,
+  upgrade: pick,
 } as const;
 
 type Values = { [Name in keyof typeof STEPS]: ValueOf<(typeof STEPS)[Name]> };
@@ -51,7 +52,7 @@ const WEIGHTS: Record<keyof typeof STEPS, number> = {
   welcome: 2,
   createGroup: 1,
   join: 4,
-  leave: 1,
+  leave: 2,
   send: 8,
   again: 4,
   open: 30,
@@ -63,6 +64,7 @@ const WEIGHTS: Record<keyof typeof STEPS, number> = {
   flush: 5,
   cut: 3,
   restart: 1,
+  upgrade: 1,
 };
 
 const step: fc.Arbitrary<Step> = fc.oneof(

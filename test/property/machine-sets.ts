@@ -9,8 +9,9 @@ import type { Command } from '../../lib/core/command.ts';
 import { checkShape, decodeCommand, encodeCommand } from '../../lib/core/command.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
-import { FORMAT, ZERO_SUM, seal, writeOp } from '../../lib/core/journal-entry.ts';
+import { ZERO_SUM, seal, writeOp } from '../../lib/core/journal-entry.ts';
 import type { Receipt } from '../../lib/core/outcome.ts';
+import { RULES_MIN } from '../../lib/core/rules.ts';
 import type { Status } from '../../lib/core/status.ts';
 import { epoch, lsn, setId, timeMs } from '../../lib/core/units.ts';
 import type { SetId } from '../../lib/core/units.ts';
@@ -42,10 +43,13 @@ export class Cell {
   readonly entries: Entry[] = [];
   readonly payload = new Writer(4_096);
   opCount = 0;
+  /** Format of the entry that is being filled. */
+  rules: number;
 
   constructor(set: number, homeOf: (user: string) => number) {
     this.setId = setId(set);
     this.state = new SetState(this.setId);
+    this.rules = this.state.rules;
     this.model = new ModelSet(set, homeOf);
   }
 
@@ -85,8 +89,18 @@ export class TestSets {
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       if (1 + (slot % this.cells.length) === cell.setId) slots[slot >> 3]! |= 1 << (slot & 7);
     }
-    const one = { replicas: 1, quorum: 1, rules: 1 };
+    const one = { replicas: 1, quorum: 1, rules: RULES_MIN };
     this.submit(cell, { type: 'set.configure', clusterId: OWNER, ...one, slots });
+    this.cut(cell);
+  }
+
+  /** A CONFIG entry of its own, like a leader's. */
+  raiseRules(cell: Cell, rules: number): void {
+    const { config } = cell.state;
+    if (config === null || config.rules >= rules) return;
+    this.cut(cell);
+    this.submit(cell, { type: 'set.configure', ...config, rules });
+    this.cut(cell);
   }
 
   home(person: UserId): Cell {
@@ -167,7 +181,7 @@ export class TestSets {
         ts: timeMs(this.now),
         commitLsn: state.lsn,
         acked: [state.lsn, lsn(0), lsn(0)],
-        format: FORMAT,
+        format: cell.rules,
         opCount: cell.opCount,
         money: state.money(),
       },
@@ -179,6 +193,7 @@ export class TestSets {
     cell.entries.push(entry);
     state.lsn = entry.lsn;
     state.ts = entry.ts;
+    cell.rules = state.rules;
   }
 
   /** The leader's memory becomes what a snapshot kept of it. */

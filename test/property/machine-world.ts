@@ -5,6 +5,7 @@ import type { Id } from '../../lib/core/ids.ts';
 import { makeCommandId, packId } from '../../lib/core/ids.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
 import type { Status } from '../../lib/core/status.ts';
+import { RULES_MAX } from '../../lib/core/rules.ts';
 import { cents, epoch, lsn, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { agree } from './machine-model.ts';
@@ -47,7 +48,12 @@ export class TestWorld extends TestSets {
         return this.#join(step.with);
       case 'leave':
         return this.#inGroup(step.with[1], (cell, groupId) =>
-          this.submit(cell, { type: 'group.leave', user: at(PEOPLE, step.with[0]), groupId }),
+          this.submit(cell, {
+            type: 'group.leave',
+            user: at(PEOPLE, step.with[0]),
+            groupId,
+            commandId: step.with[2] === 'with_id' ? this.#commandId() : null,
+          }),
         );
       case 'send':
         return this.#send(step.with);
@@ -93,6 +99,8 @@ export class TestWorld extends TestSets {
         return;
       case 'restart':
         return this.restart(at(this.cells, step.with));
+      case 'upgrade':
+        return this.raiseRules(at(this.cells, step.with), RULES_MAX);
     }
   }
 
@@ -213,10 +221,13 @@ export class TestWorld extends TestSets {
     const earlier = at(recent, pick);
     if (earlier === undefined) return;
     const { command, genuine } = earlier;
+    // Only a leader configures, once each.
+    if (command.type === 'set.configure') return;
     // A node with an old topology asks the wrong Set now and then.
     const lost = pick % 8 === 7 && /^(packet|group|message|wallet)/.test(command.type);
     const cell = lost ? at(this.cells, earlier.cell.setId) : earlier.cell;
-    if (how === 'same' || !('commandId' in command)) return this.submit(cell, command, genuine);
+    const isKeyed = 'commandId' in command && command.commandId !== null;
+    if (how === 'same' || !isKeyed) return this.submit(cell, command, genuine);
     if (how === 'new_id') {
       return this.submit(cell, { ...command, commandId: this.#commandId() }, genuine);
     }
@@ -226,6 +237,11 @@ export class TestWorld extends TestSets {
       // A node that proposes an id twice costs that person his group or packet, and nobody else.
       case 'group.create':
         return this.submit(cell, { ...command, name: `${command.name}!` }, genuine);
+      // The same id for another group.
+      case 'group.leave': {
+        const groupId = at(this.groups, this.groups.indexOf(command.groupId) + 1);
+        return this.submit(this.#setOf(groupId), { ...command, groupId }, genuine);
+      }
       case 'packet.send': {
         const definition = { ...command.definition, greeting: 'other' };
         return this.submit(cell, { ...command, definition }, genuine);

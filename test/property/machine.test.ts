@@ -5,7 +5,7 @@ import { AssertionFailed } from '../../lib/core/assert.ts';
 import { verifyShares } from '../../lib/core/allocation.ts';
 import { unpackBytes } from '../../lib/core/bytes.ts';
 import { seedHashOf } from '../../lib/core/packet.ts';
-import { makeCommandId } from '../../lib/core/ids.ts';
+import { makeCommandId, packId } from '../../lib/core/ids.ts';
 import { cents, lsn, timeMs } from '../../lib/core/units.ts';
 import { NO_FINDINGS } from '../../set-node/machine/context.ts';
 import { execute } from '../../set-node/machine/machine.ts';
@@ -33,6 +33,7 @@ const MET = [
   'packet.expire packet_not_due',
   'group.join ok',
   'group.leave ok',
+  'group.leave malformed',
   'message.send ok',
   'message.read ok',
   'transfer.ack bad_argument',
@@ -163,11 +164,55 @@ function refundedUnasked(args: Args, decision: ReturnType<Execute>): ReturnType<
   return { ...decision, postings: [...decision.postings, ...postings] };
 }
 
-function otherId(command: Extract<Args['command'], { commandId: unknown }>) {
+function otherId(command: Extract<Args['command'], { type: 'message.send' }>) {
   const { commandId } = command;
   const last = commandId.endsWith('0') ? '1' : '0';
   return (commandId.slice(0, -1) + last) as typeof commandId;
 }
+
+describe('[C3] group.leave with an id', () => {
+  const [, bob, hong] = PEOPLE;
+  const say = (world: TestWorld) => {
+    const [cell] = world.cells;
+    const leave = {
+      type: 'group.leave',
+      user: bob!,
+      groupId: world.groups[0]!,
+      commandId: makeCommandId(world.now, new Uint8Array(10)),
+    } as const;
+    return { cell: cell!, leave };
+  };
+
+  test('is not read at rules 1, is answered from rules 2 on, and the same for ever', () => {
+    const world = new TestWorld({ script: { sets: 1, seed: 1 } });
+    const { cell, leave } = say(world);
+    expect(world.submit(cell, leave)).toBe('malformed');
+    world.raiseRules(cell, 2);
+    expect(world.submit(cell, leave)).toBe('ok');
+    expect(world.submit(cell, leave)).toBe('ok');
+    expect(world.submit(cell, { ...leave, commandId: null })).toBe('not_a_member');
+    // Back again: the old answer stands, and nobody leaves by it.
+    world.run({ do: 'join', with: [1, 0, 'good'] });
+    expect(world.submit(cell, leave)).toBe('ok');
+    expect(cell.state.groups.get(leave.groupId)?.members.has(bob!)).toBe(true);
+    const groupId = packId({ ms: 1, set: cell.setId, sequence: 1 });
+    expect(world.submit(cell, { ...leave, groupId })).toBe('id_reused');
+    // Another person's id is another command.
+    expect(world.submit(cell, { ...leave, user: hong! })).toBe('ok');
+    world.cut(cell);
+    expect(cell.entries.map(({ format }) => format)).toEqual([1, 1, 1, 2]);
+  });
+
+  test('a no is not kept: who comes back may leave under the same id', () => {
+    const world = new TestWorld({ script: { sets: 1, seed: 1 } });
+    const { cell, leave } = say(world);
+    world.raiseRules(cell, 2);
+    expect(world.submit(cell, { ...leave, commandId: null })).toBe('ok');
+    expect(world.submit(cell, leave)).toBe('not_a_member');
+    world.run({ do: 'join', with: [1, 0, 'good'] });
+    expect(world.submit(cell, leave)).toBe('ok');
+  });
+});
 
 describe('a machine with a bug is found', () => {
   test.each(Object.entries(SABOTAGED))('%s', (_, sabotaged) => {

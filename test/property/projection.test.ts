@@ -208,7 +208,7 @@ describe('tables and memory agree', () => {
   test('lists of groups, when a newer hint overtakes an older one', () => {
     const world = new TestWorld({ script: { sets: 1, seed: 1 } });
     world.run({ do: 'flush', with: 0 });
-    world.run({ do: 'leave', with: [1, 0] });
+    world.run({ do: 'leave', with: [1, 0, 'plain'] });
     world.run({ do: 'join', with: [1, 0, 'good'] });
     world.run({ do: 'carry', with: { lane: 0, skip: 2, count: 1 } });
     world.run({ do: 'carry', with: { lane: 0, skip: 1, count: 1 } });

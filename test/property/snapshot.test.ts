@@ -73,6 +73,19 @@ describe('the same state, byte for byte', () => {
     );
   });
 
+  test('[L23] a replay takes entries of the rules of its Set only', () => {
+    const cell = runScript({ script: { sets: 1, seed: 1, steps: [] } }).cells[0]!;
+    const [config, next] = cell.entries;
+    for (const [entry, format] of [
+      [config!, 2],
+      [next!, 2],
+    ] as const) {
+      const lie = seal({ head: { ...entry, format }, payload: entry.payload, hash: sha256 });
+      const from = replayed(nothing(cell), cell.entries.slice(0, entry.lsn - 1));
+      expect(() => applyEntry(from, lie)).toThrow('the Set is at rules 1');
+    }
+  });
+
   test('a replay of a journal that lost an op of money is caught by the digest', () => {
     fc.assert(
       fc.property(days, fc.nat(), (day, pick) => {

@@ -18,7 +18,16 @@ export type Weather = {
   readonly disorderly: boolean;
 };
 
-const WRITES = new Set(['append', 'truncate', 'restore', 'admit', 'recordIncarnation', 'takeOver']);
+const WRITES = new Set([
+  'append',
+  'truncate',
+  'restore',
+  'admit',
+  'recordIncarnation',
+  'unprove',
+  'takeOver',
+]);
+const QUICK = new Set(['append', 'fenceRow', 'beat', 'resign', 'probe']);
 /** What one connection would keep in order, and two could not: only in `disorderly` weather. */
 const ORDERED = new Set(['truncate', 'restore']);
 const LATE_DISORDERLY = 250;
@@ -26,7 +35,7 @@ const TIMEOUT_MS = 30;
 
 /** What adapters over a network wait for an answer. */
 function deadlineMs(name: string): number {
-  if (name === 'append' || name === 'fenceRow' || name === 'beat' || name === 'probe') return 1_000;
+  if (QUICK.has(name)) return 1_000;
   return name === 'takeOver' ? 2_000 : 10_000;
 }
 
@@ -196,8 +205,8 @@ export class SimNode {
       await sleep(clock, TIMEOUT_MS);
       throw new StoreError('unavailable', `${name}: replica ${site.replica} does not answer`);
     }
-    if (name === 'beat' && this.#numbUntilMs > clock.monotonicMs()) {
-      throw new StoreError('unavailable', 'beat: nobody hears it');
+    if ((name === 'beat' || name === 'resign') && this.#numbUntilMs > clock.monotonicMs()) {
+      throw new StoreError('unavailable', `${name}: nobody hears it`);
     }
     if (site.frozen !== null) return this.#hang(site, name, args);
     const unknown = (): StoreError =>

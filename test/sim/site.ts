@@ -5,7 +5,13 @@ import type { SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
-import type { AppendReply, Fence, ReplicaStore, Schema } from '../../lib/port/replica-store.ts';
+import type {
+  AppendReply,
+  Fence,
+  Place,
+  ReplicaStore,
+  Schema,
+} from '../../lib/port/replica-store.ts';
 import type { History } from './history.ts';
 import { holdChain } from './history.ts';
 import type { Trace } from './trace.ts';
@@ -66,7 +72,10 @@ export class Site {
 
   /** Runs one call of a node; looks at what it did before anybody hears of it. */
   async #run(name: string, args: readonly unknown[]): Promise<unknown> {
-    if (name === 'setCommit') this.#history.announce(Number(args[0]), 'a commit point');
+    if (name === 'setCommit') {
+      const { lsn: at } = args[0] as Place;
+      this.#history.announce(at, 'a commit point');
+    }
     const method: unknown = Reflect.get(this.store, name);
     if (typeof method !== 'function') throw new Error(`a store has no ${name}`);
     try {

@@ -131,7 +131,10 @@ describe('what is fine passes', () => {
   test.each([
     ['set-node/main.ts', `import { x } from '../lib/adapter/sqlite.ts'; process.exitCode = 1;`],
     ['set-node/driver.ts', `import { x } from './state.ts'; await x;`],
-    ['set-node/machine/state.ts', `import { x } from '../../lib/core/units.ts'; new Date(5); Math.max(1, 2);`],
+    [
+      'set-node/machine/state.ts',
+      `import { x } from '../../lib/core/units.ts'; new Date(5); Math.max(1, 2);`,
+    ],
     ['ops/start.ts', `import { x } from '../access/server.ts'; setTimeout(x, 1); console.log(1);`],
     ['ops/bench-driver.ts', `import { x } from '../set-node/driver.ts';`],
     ['access/server.ts', `import uws from 'uWebSockets.js';`],

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../lib/adapter/manual-clock.ts';
 import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
-import { epochOf, resignedEpoch, setId } from '../../lib/core/units.ts';
+import { epochOf, setId } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { BeatWatch } from '../../set-node/lead/beat-watch.ts';
@@ -96,7 +96,7 @@ describe('a standby watches the leader', () => {
     expect(watch.verdict()).toBe('vacant');
     await beat(400);
     expect(watch.verdict()).toBe('alive');
-    await disks[1]?.beat(resignedEpoch(EPOCH));
+    await disks[1]?.resign(EPOCH);
     await clock.advanceSettled(100);
     expect(watch.verdict()).toBe('vacant');
     // A late beat of its own does not bring it back; the next leader's does.

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ManualClock } from '../../lib/adapter/manual-clock.ts';
+import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { Lsn } from '../../lib/core/units.ts';
@@ -46,7 +47,11 @@ async function world(args: { msAnEntry: number; busy: boolean }): Promise<{
 }> {
   const clock = new ManualClock();
   const tables = new SlowTables(clock, args.msAnEntry);
-  const log = { commit: 0, ackedBy: () => log.commit };
+  const log = {
+    commit: 0,
+    ackedBy: () => log.commit,
+    committedOn: () => (log.commit === 0 ? null : { lsn: log.commit, sum: ZERO_SUM }),
+  };
   const projections = new Projections({
     setId: setId(1),
     replicas: [tables as unknown as ReplicaStore],
@@ -54,7 +59,7 @@ async function world(args: { msAnEntry: number; busy: boolean }): Promise<{
     setLog: log as unknown as SetLog,
     adoptedLsn: lsn(0),
     clock,
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
     isBusy: () => args.busy,
   });
   projections.start();

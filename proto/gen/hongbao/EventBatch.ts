@@ -12,6 +12,7 @@ export interface EventBatch {
   'wallets'?: (Buffer | Uint8Array | string);
   'walletCount'?: (number);
   'leaderEpoch'?: (number | string | Long);
+  'asOfLsn'?: (number | string | Long);
 }
 
 export interface EventBatch__Output {
@@ -23,4 +24,5 @@ export interface EventBatch__Output {
   'wallets': (Buffer);
   'walletCount': (number);
   'leaderEpoch': (string);
+  'asOfLsn': (string);
 }

@@ -13,6 +13,8 @@ export interface NodeStatus {
   'commitLsn'?: (number | string | Long);
   'replicas'?: (_hongbao_ReplicaStatus)[];
   'reason'?: (string);
+  'rules'?: (number);
+  'rulesMax'?: (number);
 }
 
 export interface NodeStatus__Output {
@@ -25,4 +27,6 @@ export interface NodeStatus__Output {
   'commitLsn': (string);
   'replicas': (_hongbao_ReplicaStatus__Output)[];
   'reason': (string);
+  'rules': (number);
+  'rulesMax': (number);
 }

@@ -9,6 +9,7 @@ export interface QueryReplyBatch {
   'epoch'?: (number | string | Long);
   'replies'?: (_hongbao_QueryReply)[];
   'leaderEpoch'?: (number | string | Long);
+  'shownLsn'?: (number | string | Long);
 }
 
 export interface QueryReplyBatch__Output {
@@ -17,4 +18,5 @@ export interface QueryReplyBatch__Output {
   'epoch': (string);
   'replies': (_hongbao_QueryReply__Output)[];
   'leaderEpoch': (string);
+  'shownLsn': (string);
 }

@@ -12,6 +12,8 @@ import type { QueryReplyBatch as _hongbao_QueryReplyBatch, QueryReplyBatch__Outp
 import type { StatusAsk as _hongbao_StatusAsk, StatusAsk__Output as _hongbao_StatusAsk__Output } from '../hongbao/StatusAsk.ts';
 import type { StepDownAsk as _hongbao_StepDownAsk, StepDownAsk__Output as _hongbao_StepDownAsk__Output } from '../hongbao/StepDownAsk.ts';
 import type { StepDownReply as _hongbao_StepDownReply, StepDownReply__Output as _hongbao_StepDownReply__Output } from '../hongbao/StepDownReply.ts';
+import type { UpgradeAsk as _hongbao_UpgradeAsk, UpgradeAsk__Output as _hongbao_UpgradeAsk__Output } from '../hongbao/UpgradeAsk.ts';
+import type { UpgradeReply as _hongbao_UpgradeReply, UpgradeReply__Output as _hongbao_UpgradeReply__Output } from '../hongbao/UpgradeReply.ts';
 
 export interface SetNodeClient extends grpc.Client {
   Commands(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hongbao_CommandBatch, _hongbao_CommandReplyBatch__Output>;
@@ -47,6 +49,15 @@ export interface SetNodeClient extends grpc.Client {
   stepDown(argument: _hongbao_StepDownAsk, options: grpc.CallOptions, callback: grpc.requestCallback<_hongbao_StepDownReply__Output>): grpc.ClientUnaryCall;
   stepDown(argument: _hongbao_StepDownAsk, callback: grpc.requestCallback<_hongbao_StepDownReply__Output>): grpc.ClientUnaryCall;
   
+  Upgrade(argument: _hongbao_UpgradeAsk, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  Upgrade(argument: _hongbao_UpgradeAsk, metadata: grpc.Metadata, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  Upgrade(argument: _hongbao_UpgradeAsk, options: grpc.CallOptions, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  Upgrade(argument: _hongbao_UpgradeAsk, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  upgrade(argument: _hongbao_UpgradeAsk, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  upgrade(argument: _hongbao_UpgradeAsk, metadata: grpc.Metadata, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  upgrade(argument: _hongbao_UpgradeAsk, options: grpc.CallOptions, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  upgrade(argument: _hongbao_UpgradeAsk, callback: grpc.requestCallback<_hongbao_UpgradeReply__Output>): grpc.ClientUnaryCall;
+  
 }
 
 export interface SetNodeHandlers extends grpc.UntypedServiceImplementation {
@@ -60,6 +71,8 @@ export interface SetNodeHandlers extends grpc.UntypedServiceImplementation {
   
   StepDown: grpc.handleUnaryCall<_hongbao_StepDownAsk__Output, _hongbao_StepDownReply>;
   
+  Upgrade: grpc.handleUnaryCall<_hongbao_UpgradeAsk__Output, _hongbao_UpgradeReply>;
+  
 }
 
 export interface SetNodeDefinition extends grpc.ServiceDefinition {
@@ -68,4 +81,5 @@ export interface SetNodeDefinition extends grpc.ServiceDefinition {
   Queries: MethodDefinition<_hongbao_QueryBatch, _hongbao_QueryReplyBatch, _hongbao_QueryBatch__Output, _hongbao_QueryReplyBatch__Output>
   Status: MethodDefinition<_hongbao_StatusAsk, _hongbao_NodeStatus, _hongbao_StatusAsk__Output, _hongbao_NodeStatus__Output>
   StepDown: MethodDefinition<_hongbao_StepDownAsk, _hongbao_StepDownReply, _hongbao_StepDownAsk__Output, _hongbao_StepDownReply__Output>
+  Upgrade: MethodDefinition<_hongbao_UpgradeAsk, _hongbao_UpgradeReply, _hongbao_UpgradeAsk__Output, _hongbao_UpgradeReply__Output>
 }

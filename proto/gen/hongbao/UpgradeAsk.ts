@@ -1,0 +1,12 @@
+// Original file: proto/hongbao.proto
+
+
+export interface UpgradeAsk {
+  'rules'?: (number);
+  'askedSlots'?: (number)[];
+}
+
+export interface UpgradeAsk__Output {
+  'rules': (number);
+  'askedSlots': (number)[];
+}
