@@ -12,7 +12,7 @@ const NODE_LIMITS = {
   /** One that says that it does not lead: the others first. */
   deniedMs: 300,
   /** With one that does not lead, and knows of nobody who does, for so long: it will tell. */
-  parkedMs: 400,
+  parkedMs: 2_000,
 } as const;
 
 /** What a node says of the Set's leadership in every batch. 0: none that it knows of. */
