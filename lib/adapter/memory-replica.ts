@@ -7,6 +7,7 @@ import { epoch, lsn } from '../core/units.ts';
 import type {
   AppendReply,
   Bootstrap,
+  Bootstrapped,
   Change,
   Fence,
   FenceRow,
@@ -121,12 +122,9 @@ export class MemoryReplica implements ReplicaStore {
 
   // ---- the port
 
-  async bootstrap({
-    clusterId,
-    replicaId,
-    replicas,
-  }: Bootstrap): Promise<'made' | 'exists' | 'foreign_cluster'> {
+  async bootstrap({ clusterId, replicaId, replicas, stillNew }: Bootstrap): Promise<Bootstrapped> {
     assert(replicaId >= 0 && replicaId < replicas, 'a replica is 0 .. replicas - 1');
+    const isLate = this.#use().state === null && (await stillNew?.()) === false;
     const disk = this.#use();
     if (disk.state !== null) {
       const ours =
@@ -135,6 +133,7 @@ export class MemoryReplica implements ReplicaStore {
     }
     // P0: whatever is left of an earlier life must come back by P9, with a new incarnation.
     if (disk.anchor) return 'exists';
+    if (isLate) return 'late';
     disk.anchor = true;
     disk.state = {
       clusterId: clusterId.slice(),

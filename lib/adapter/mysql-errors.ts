@@ -69,6 +69,7 @@ export const NO_SUCH_THREAD = 1094;
 export type RefusalReason =
   | 'flush_log'
   | 'doublewrite'
+  | 'no_sync'
   | 'sync_binlog'
   | 'isolation'
   | 'sql_mode'

@@ -4,6 +4,7 @@ import type { Epoch, Lsn, SetId } from '../core/units.ts';
 import { epoch, lsn } from '../core/units.ts';
 import type {
   Bootstrap,
+  Bootstrapped,
   Fence,
   FenceRow,
   Head,
@@ -52,8 +53,8 @@ export class MysqlFence {
 
   async bootstrap(
     session: MysqlSession,
-    { clusterId, replicaId, replicas }: Bootstrap,
-  ): Promise<'made' | 'exists' | 'foreign_cluster'> {
+    { clusterId, replicaId, replicas, stillNew }: Bootstrap,
+  ): Promise<Bootstrapped> {
     const found = await session.transaction(async () => {
       await this.#lockReadmission(session);
       const vote = await this.lockedVote(session);
@@ -64,6 +65,8 @@ export class MysqlFence {
       // P0: whatever is left of an earlier life must come back by P9, with a new incarnation.
       const left = await session.select('SELECT 1 AS there FROM journal LIMIT 1', []);
       if (left.length > 0) return 'exists';
+      // Nobody waits for these locks: the replica has no row. If the server goes, so does this.
+      if ((await stillNew?.()) === false) return 'late';
       await this.insertAnchor(session);
       await session.change('INSERT INTO replica_state VALUES (?, ?, ?, 1, 0, ?, ?)', [
         this.#set,
@@ -148,22 +151,33 @@ export class MysqlFence {
   /** One statement that changes the row as it was read: no lock outlives a round trip. */
   async recordIncarnation(
     session: MysqlSession,
-    args: { fence: Fence; replica: number; incarnation: number },
-  ): Promise<'done' | 'fenced'> {
+    args: { fence: Fence; replica: number; incarnation: number; proved: boolean },
+  ): Promise<'done' | 'fenced' | 'no_vote'> {
     const { fence } = args;
     for (;;) {
       const vote = await this.vote(session);
       if (vote === null || !holds(vote, fence)) return 'fenced';
+      if (args.proved && !vote.proved) return 'no_vote';
       const before = JSON.stringify(vote.incarnations);
       const known = JSON.stringify(withIncarnation(vote.incarnations, args));
       if (known === before) return 'done';
       const changed = await session.change(
-        `UPDATE replica_state SET cfg = ?
-         WHERE set_id = ? AND fence_epoch = ? AND fence_owner = ? AND incarnation = ? AND cfg = ?`,
+        `UPDATE replica_state f SET f.cfg = ?
+         WHERE f.set_id = ? AND f.fence_epoch = ? AND f.fence_owner = ? AND f.incarnation = ?
+           AND f.cfg = ?${args.proved ? ` AND f.incarnation = ${ALIVE}` : ''}`,
         [known, this.#set, fence.epoch, fence.owner, fence.incarnation, before],
       );
       if (changed === 1) return 'done';
     }
+  }
+
+  async unprove(session: MysqlSession, { fence }: { fence: Fence }): Promise<'done' | 'fenced'> {
+    return session.transaction(async () => {
+      const vote = await this.lockedVote(session);
+      if (vote === null || !holds(vote, fence)) return 'fenced';
+      await session.change('DELETE FROM alive WHERE set_id = ?', [this.#set]);
+      return 'done';
+    });
   }
 
   async admit(
@@ -216,13 +230,16 @@ export class MysqlFence {
     return 'go';
   }
 
-  async setCommit(session: MysqlSession, at: Lsn): Promise<void> {
-    // A plain read: what the caller names was acknowledged to him before.
-    const head = await this.head(session);
-    if (at > head.lsn) return;
+  async setCommit(session: MysqlSession, at: Place): Promise<void> {
+    // A plain read: what the caller names was acknowledged to him before. Committed rows stay.
+    const [row] = await session.select('SELECT sum FROM journal WHERE set_id = ? AND lsn = ?', [
+      this.#set,
+      at.lsn,
+    ]);
+    if (row === undefined || !equalBytes(bytesOf(row['sum']), at.sum)) return;
     await session.change(
       'UPDATE commit_point SET commit_lsn = ? WHERE set_id = ? AND commit_lsn < ?',
-      [at, this.#set, at],
+      [at.lsn, this.#set, at.lsn],
     );
   }
 
@@ -238,9 +255,17 @@ export class MysqlFence {
 
   async beat(session: MysqlSession, at: Epoch): Promise<void> {
     await session.change(
-      'UPDATE leader_beat SET epoch = ?, n = n + 1 WHERE set_id = ? AND epoch <= ?',
-      [at, this.#set, at],
+      `UPDATE leader_beat SET n = n + 1, epoch = ?
+       WHERE set_id = ? AND (epoch < ? OR (epoch = ? AND n > 0))`,
+      [at, this.#set, at, at],
     );
+  }
+
+  async resign(session: MysqlSession, at: Epoch): Promise<void> {
+    await session.change('UPDATE leader_beat SET n = 0 WHERE set_id = ? AND epoch = ?', [
+      this.#set,
+      at,
+    ]);
   }
 
   async readBeat(session: MysqlSession): Promise<{ epoch: number; n: number }> {
@@ -253,10 +278,16 @@ export class MysqlFence {
       `SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED) AS clock,
        @@hostname AS host, @@datadir AS data`,
     );
-    // Without the port: two servers on one directory would be one replica.
+    const [named] = await session.show(
+      `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')`,
+    );
+    // Hosts may have one name, as containers do: MySQL keeps a UUID in the directory, newer MariaDB
+    // has a name for the machine and port. Without either by the host's name, and without the port:
+    // two servers on one directory would be one replica.
+    const server = String(named?.['Value'] ?? row?.['host']);
     return {
       clockMs: numberOf(row?.['clock']),
-      dataDirectory: `${String(row?.['host'])}:${String(row?.['data'])}`,
+      dataDirectory: `${server}:${String(row?.['data'])}`,
     };
   }
 

@@ -56,7 +56,7 @@ export class MysqlJournal {
     return session.snapshot(async () => {
       const entries: Entry[] = [];
       let rest = limitBytes;
-      while (rest > 0 && entries.length < READ_ENTRIES_MAX) {
+      while ((rest > 0 || entries.length === 0) && entries.length < READ_ENTRIES_MAX) {
         const from = entries.at(-1)?.lsn ?? after;
         const rows = Math.min(SIZED_ROWS, READ_ENTRIES_MAX - entries.length);
         const fitting = await this.#rowsWithin(session, { after: from, rows, bytes: rest });
@@ -98,6 +98,23 @@ export class MysqlJournal {
       [this.#set, after, rows],
     );
     return found.map((row) => ownEntry(fromRow(row)));
+  }
+
+  /** Checksums above `after` up to `until`, without holes from its first on: what this replica says it has. */
+  async sums(
+    session: MysqlSession,
+    { after, until }: { after: number; until: number },
+  ): Promise<Uint8Array[]> {
+    const found = await session.selectCells(
+      `SELECT lsn, sum FROM journal WHERE set_id = ? AND lsn > ? AND lsn <= ? ORDER BY lsn`,
+      [this.#set, after, until],
+    );
+    const sums: Uint8Array[] = [];
+    for (const [at, sum] of found) {
+      if (at !== after + sums.length + 1) break;
+      sums.push(bytesOf(sum));
+    }
+    return sums;
   }
 
   async restore(

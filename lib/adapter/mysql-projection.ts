@@ -1,22 +1,21 @@
-import { assert } from '../core/assert.ts';
-import { DecodeError } from '../core/bytes.ts';
+import { DecodeError, equalBytes } from '../core/bytes.ts';
 import type { Entry } from '../core/journal-entry.ts';
 import { CorruptEntry, unseal } from '../core/journal-entry.ts';
 import type { Lsn, SetId } from '../core/units.ts';
 import { lsn } from '../core/units.ts';
 import type { Clock } from '../port/clock.ts';
-import type { Change, Schema } from '../port/replica-store.ts';
+import type { Schema } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
+import type { Chunk, MysqlChunks } from './mysql-chunks.ts';
 import { numberOf } from './mysql-fence.ts';
 import type { MysqlJournal } from './mysql-journal.ts';
 import { nextPage } from './mysql-journal.ts';
 import type { MysqlLine } from './mysql-line.ts';
 import type { MysqlSession } from './mysql-session.ts';
+import type { Step } from './mysql-steps.ts';
+import { runStep, stepsOf } from './mysql-steps.ts';
 import { remakeTables, tablesSum } from './mysql-tables.ts';
-import { UniqueTableChanges } from './mysql-unique.ts';
-import { TableChanges, hasUnique } from './mysql-upsert.ts';
 import { sha256 } from './node-crypto.ts';
-import { tableOf } from './replica-arguments.ts';
 
 const CHUNK_ENTRIES_MAX = 2_000;
 const CHUNK_BYTES_MAX = 4 * 1_048_576;
@@ -26,17 +25,9 @@ const CHUNK_BYTES_START = 524_288;
 const CHUNK_TARGET_MS = 200;
 /** A chunk's reads, and its transaction. */
 const CHUNK_WITHIN_MS = 10_000;
+const NO_SUM = new Uint8Array(0);
 
 type State = { from: number; committed: number; prev: Uint8Array | null; isOurs: boolean };
-/** Entries above `from`, with the changes that they make. */
-type Chunk = {
-  readonly from: number;
-  readonly until: number;
-  /** Checksum at `until`. */
-  readonly sum: Uint8Array;
-  readonly bytes: number;
-  readonly changes: readonly Change[];
-};
 
 /** Projection tables of one replica in its MySQL database, filled from the journal. */
 export class MysqlProjection {
@@ -47,6 +38,7 @@ export class MysqlProjection {
   readonly #clock: Clock;
   readonly #reads: MysqlLine;
   readonly #writes: MysqlLine;
+  readonly #chunks: MysqlChunks;
   #chunkBytes = CHUNK_BYTES_START;
   #rowsHint = 64;
   #isStopping = false;
@@ -59,6 +51,8 @@ export class MysqlProjection {
     /** Two connections: the next chunk is read while this one is written. */
     reads: MysqlLine;
     writes: MysqlLine;
+    /** What siblings have made, and what they may take from this one. */
+    chunks: MysqlChunks;
   }) {
     this.#set = args.set;
     this.#schema = args.schema;
@@ -67,6 +61,7 @@ export class MysqlProjection {
     this.#clock = args.clock;
     this.#reads = args.reads;
     this.#writes = args.writes;
+    this.#chunks = args.chunks;
   }
 
   /** Chunk by chunk up to `to` or the commit point, each with its LSN in one transaction. */
@@ -78,7 +73,9 @@ export class MysqlProjection {
     while (reading !== null) {
       const chunk = await reading;
       const isLast = chunk.until >= end || this.#isStopping;
-      reading = isLast ? null : this.#read({ from: chunk.until, end, sum: chunk.sum });
+      reading = isLast
+        ? null
+        : this.#read({ from: chunk.until, end, sum: chunk.sums.at(-1) ?? null });
       // What is wrong with the next chunk is said when its turn comes.
       reading?.catch(() => undefined);
       await this.#on(this.#writes, (session) => this.#write(session, chunk));
@@ -122,14 +119,36 @@ export class MysqlProjection {
   }
 
   async #read(args: { from: number; end: number; sum: Uint8Array | null }): Promise<Chunk> {
-    const { from, end, sum } = args;
-    if (sum === null) throw this.#corrupt(from, 'the projected row is missing');
+    const { from, sum: prev } = args;
+    if (prev === null) throw this.#corrupt(from, 'the projected row is missing');
+    const made = await this.#chunks.find({ ...args, prev });
+    if (made !== null && (await this.#hasSame(made))) return made;
+    const end = this.#chunks.endOf(args);
+    return this.#chunks.make(from, () => this.#make({ from, end, prev }));
+  }
+
+  /**
+   * RS12k: a chunk that a sibling has verified is ours when our own journal says of each LSN that it
+   * has the very same entry. With another one, or a hole, we read our own and say what is wrong.
+   */
+  async #hasSame({ from, until, sums }: Chunk): Promise<boolean> {
+    const ours = await this.#on(this.#reads, (session) =>
+      this.#journal.sums(session, { after: from, until }),
+    );
+    return (
+      ours.length === sums.length && ours.every((sum, at) => equalBytes(sum, sums[at] ?? NO_SUM))
+    );
+  }
+
+  async #make(args: { from: number; end: number; prev: Uint8Array }): Promise<Chunk> {
+    const { from, prev } = args;
     const { entries, bytes } = await this.#on(this.#reads, (session) =>
-      this.#readEntries(session, { from, end, prev: sum }),
+      this.#readEntries(session, args),
     );
     const last = entries.at(-1);
     if (last === undefined) throw this.#corrupt(from + 1, 'a committed row is missing');
-    return { from, until: last.lsn, sum: last.sum, bytes, changes: this.#changes(entries) };
+    const sums = entries.map((entry) => entry.sum);
+    return { from, until: last.lsn, prev, sums, bytes, steps: this.#steps(entries) };
   }
 
   /** Entries are checked once more before people see them: a flipped byte never becomes a number. */
@@ -167,9 +186,9 @@ export class MysqlProjection {
     return { entries, bytes };
   }
 
-  #changes(entries: readonly Entry[]): Change[] {
+  #steps(entries: readonly Entry[]): Step[] {
     try {
-      return this.#schema.project(entries);
+      return stepsOf(this.#schema.tables, this.#schema.project(entries));
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       const first = entries[0]?.lsn ?? 0;
@@ -188,41 +207,12 @@ export class MysqlProjection {
         [chunk.until, this.#set, chunk.from, this.#tablesSum],
       );
       if (moved !== 1) throw new StoreError('unavailable', 'another process projects as well');
-      await this.#apply(session, chunk.changes);
+      for (const step of chunk.steps) await runStep(session, step);
     });
     if (chunk.bytes < this.#chunkBytes) return;
     const slower = (this.#clock.monotonicMs() - started) / CHUNK_TARGET_MS;
     const fit = Math.floor(this.#chunkBytes / Math.min(2, Math.max(0.5, slower)));
     this.#chunkBytes = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, fit));
-  }
-
-  /** Tables do not touch each other, so only the order within each is kept. */
-  async #apply(session: MysqlSession, changes: readonly Change[]): Promise<void> {
-    const folded = new Map<string, TableChanges>();
-    const plain = new Map<string, UniqueTableChanges>();
-    for (const change of changes) {
-      const fold = folded.get(change.table);
-      const one = fold === undefined ? plain.get(change.table) : undefined;
-      if (fold !== undefined) {
-        if (fold.take(change)) continue;
-        await fold.flush();
-        assert(fold.take(change), 'a flushed table takes any change');
-      } else if (one !== undefined) await one.take(change);
-      else {
-        const table = tableOf(this.#schema.tables, change.table);
-        if (hasUnique(table)) {
-          const made = new UniqueTableChanges(session, table);
-          plain.set(change.table, made);
-          await made.take(change);
-        } else {
-          const made = new TableChanges(session, table);
-          folded.set(change.table, made);
-          assert(made.take(change), 'an empty table takes any change');
-        }
-      }
-    }
-    for (const fold of folded.values()) await fold.flush();
-    for (const one of plain.values()) await one.flush();
   }
 
   #corrupt(at: number, reason: string, options?: ErrorOptions): StoreError {

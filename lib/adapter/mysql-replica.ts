@@ -5,6 +5,7 @@ import type { Log } from '../port/log.ts';
 import type { ReplicaStore, Schema } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
 import { APPEND_PREPARED, MysqlAppender } from './mysql-append.ts';
+import { MysqlChunks } from './mysql-chunks.ts';
 import { prepareDatabase } from './mysql-database.ts';
 import { MysqlFence } from './mysql-fence.ts';
 import { MysqlJournal } from './mysql-journal.ts';
@@ -12,7 +13,7 @@ import type { MysqlLine } from './mysql-line.ts';
 import type { Migration } from './mysql-migrations.ts';
 import { loadMigrations } from './mysql-migrations.ts';
 import { MysqlProjection } from './mysql-projection.ts';
-import { MysqlProjector } from './mysql-projector.ts';
+import { MysqlProjectors } from './mysql-projector.ts';
 import { MysqlScanner } from './mysql-scan.ts';
 import { MysqlServer, refusedAccess } from './mysql-server.ts';
 import type { MysqlSession } from './mysql-session.ts';
@@ -31,8 +32,11 @@ export type MysqlReplicaOptions = {
   readonly schemaModule: URL;
   /** The directory of `NNNN-name.sql` files, or what {@link loadMigrations} made of it. */
   readonly migrations: URL | readonly Migration[];
-  /** Usually a thread of its own; the caller's own spares that where little is projected. */
-  readonly projectIn?: 'thread' | 'caller';
+  /**
+   * The thread that the replicas of this Set share; 'thread' is one of its own (default). The
+   * caller's own spares that where little is projected.
+   */
+  readonly projectIn?: MysqlProjectors | 'thread' | 'caller';
   readonly clock?: Clock;
   readonly log?: Log;
 };
@@ -110,13 +114,14 @@ class MysqlReplica implements ReplicaStore {
     this.#journal = new MysqlJournal(set, this.#fence);
     this.#appender = new MysqlAppender(set, (session) => this.#fence.head(session));
     this.#scanner = new MysqlScanner(set, schema.tables);
+    const onSession = (id: number, isOpen: boolean): void => server.note(id, isOpen);
+    const { projectIn = 'thread' } = options;
+    const projectors =
+      projectIn === 'thread' ? new MysqlProjectors({ setId: set, schemaModule }) : projectIn;
     this.#projector =
-      options.projectIn === 'caller'
+      projectors === 'caller'
         ? projectHere({ server, set, schema, journal: this.#journal, clock })
-        : new MysqlProjector(
-            { address, set, schema: schemaModule.href, migrations },
-            (id, isOpen) => server.note(id, isOpen),
-          );
+        : projectors.replica({ address, migrations, onSession });
     this.#appendLine = server.line((session) => session.prepare(APPEND_PREPARED));
     this.#control = server.line();
     this.#pulse = server.line();
@@ -183,6 +188,9 @@ class MysqlReplica implements ReplicaStore {
   readonly recordIncarnation: ReplicaStore['recordIncarnation'] = async (args) =>
     this.#write(this.#control, LONG_MS, (s) => this.#fence.recordIncarnation(s, args));
 
+  readonly unprove: ReplicaStore['unprove'] = async (args) =>
+    this.#write(this.#control, LONG_MS, (session) => this.#fence.unprove(session, args));
+
   readonly restore: ReplicaStore['restore'] = async (args) => {
     assertOwner(args.owner);
     assertEntries({ ...args, setId: this.#set });
@@ -197,14 +205,19 @@ class MysqlReplica implements ReplicaStore {
     return this.#write(this.#control, LONG_MS, (session) => this.#fence.admit(session, args));
   };
 
-  readonly setCommit: ReplicaStore['setCommit'] = async (at) =>
-    this.#write(this.#small, LONG_MS, (session) => this.#fence.setCommit(session, at));
+  readonly setCommit: ReplicaStore['setCommit'] = async (at) => {
+    assertPlace(at);
+    return this.#write(this.#small, LONG_MS, (session) => this.#fence.setCommit(session, at));
+  };
 
   readonly commitLsn: ReplicaStore['commitLsn'] = async () =>
     this.#read(this.#small, LONG_MS, (session) => this.#fence.commitLsn(session));
 
   readonly beat: ReplicaStore['beat'] = async (epoch) =>
     this.#write(this.#beats, SHORT_MS, (session) => this.#fence.beat(session, epoch));
+
+  readonly resign: ReplicaStore['resign'] = async (epoch) =>
+    this.#write(this.#beats, SHORT_MS, (session) => this.#fence.resign(session, epoch));
 
   readonly readBeat: ReplicaStore['readBeat'] = async () =>
     this.#read(this.#beats, SHORT_MS, (session) => this.#fence.readBeat(session));
@@ -293,7 +306,8 @@ function projectHere(args: {
 }): Projector {
   const reads = args.server.line();
   const writes = args.server.line();
-  const projection = new MysqlProjection({ ...args, reads, writes });
+  const chunks = new MysqlChunks(args.clock);
+  const projection = new MysqlProjection({ ...args, reads, writes, chunks });
   return {
     project: (to) => projection.project(to),
     close: async () => {

@@ -17,6 +17,8 @@ const NAMES = [
   'character_set_client',
   'innodb_flush_log_at_trx_commit',
   'innodb_doublewrite',
+  'innodb_flush_method',
+  'debug_no_sync',
   'log_bin',
   'sync_binlog',
   'max_allowed_packet',
@@ -39,6 +41,11 @@ export function refusalOf(settings: Settings): ReplicaRefused | null {
   // MySQL 8.0.30 knows more modes; only these two write every page twice.
   if (!['ON', '1', 'DETECT_AND_RECOVER'].includes(value('innodb_doublewrite'))) {
     return new ReplicaRefused('doublewrite', 'innodb_doublewrite must be on');
+  }
+  // Names of old servers for "do not ask the disk"; whoever has neither variable never says so.
+  const method = value('innodb_flush_method');
+  if (method === 'NOSYNC' || method === 'LITTLESYNC' || value('debug_no_sync') === 'ON') {
+    return new ReplicaRefused('no_sync', 'the server does not wait for its disk');
   }
   // With a binary log its sync decides which prepared transactions survive a power cut.
   if (value('log_bin') === 'ON' && value('sync_binlog') !== '1') {

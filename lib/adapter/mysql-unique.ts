@@ -2,7 +2,7 @@ import { assert, unreachable } from '../core/assert.ts';
 import type { Change, Row, Table, Value } from '../port/replica-store.ts';
 import type { MysqlSession } from './mysql-session.ts';
 import { list } from './mysql-tables.ts';
-import { keyText, literal, tuple } from './mysql-upsert.ts';
+import { literal, literals, tuple } from './mysql-literal.ts';
 import { assertKey, assertRow, assertValue, columnType, isNumeric } from './replica-arguments.ts';
 
 /** Rows of one INSERT: a few round trips for a chunk. */
@@ -28,7 +28,7 @@ export class UniqueTableChanges {
   async take(change: Change): Promise<void> {
     if (change.kind === 'put') {
       assertRow(this.#table, change.row);
-      const key = keyText(this.#keyOf(change.row));
+      const key = literals(this.#keyOf(change.row));
       if (this.#run.has(key) || this.#run.size >= RUN_ROWS_MAX) await this.flush();
       this.#run.set(key, change.row);
       return;

@@ -80,8 +80,12 @@ class SqliteReplica implements ReplicaStore {
     }
   }
 
-  readonly bootstrap: ReplicaStore['bootstrap'] = async (args) => {
+  readonly bootstrap: ReplicaStore['bootstrap'] = async ({ stillNew, ...args }) => {
     assert(args.replicaId >= 0 && args.replicaId < args.replicas, 'a replica is 0 .. replicas - 1');
+    // The file is opened by this very process: nobody puts another one in its place.
+    if (stillNew !== undefined && (await this.fenceRow()) === null && !(await stillNew())) {
+      return 'late';
+    }
     return this.#call('bootstrap', { ...args, clusterId: own(args.clusterId) });
   };
 

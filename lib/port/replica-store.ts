@@ -10,7 +10,7 @@ import type { Epoch, Lsn } from '../core/units.ts';
  */
 export interface ReplicaStore {
   /** [RS1] Makes the rows of a new replica; never touches an existing one. */
-  bootstrap(args: Bootstrap): Promise<'made' | 'exists' | 'foreign_cluster'>;
+  bootstrap(args: Bootstrap): Promise<Bootstrapped>;
   /** [RS2] P2: fences and reports in one transaction. */
   takeOver(args: { epoch: Epoch; owner: Uint8Array }): Promise<TakeOverReply>;
   /** [RS3] P6: in LSN order; the answer tells how far. `entries` is not empty and contiguous. */
@@ -96,7 +96,18 @@ export interface ReplicaStore {
   close(): Promise<void>;
 }
 
-export type Bootstrap = { clusterId: Uint8Array; replicaId: number; replicas: number };
+export type Bootstrap = {
+  clusterId: Uint8Array;
+  replicaId: number;
+  replicas: number;
+  /**
+   * Asked where a new replica's rows are made, on the connection that makes them: has still nobody
+   * led? false: `late`, and nothing is made. A disk that was lost meanwhile came after it.
+   */
+  stillNew?: () => Promise<boolean>;
+};
+
+export type Bootstrapped = 'made' | 'exists' | 'foreign_cluster' | 'late';
 
 /** What a write must find on the replica: P6. */
 export type Fence = {

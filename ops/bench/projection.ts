@@ -44,7 +44,7 @@ export const projectionBench: Bench = {
       peer: 'innodb_flush_log_at_trx_commit=1 on two MariaDB servers; each row is a transaction on both',
     },
     processes:
-      'this process reads the journal of each server and projects it, in a thread for each',
+      'a thread of this process reads the journal, verifies it once and projects it to each server',
     rows: `the real projection of ${packetsOf(percent) * CLAIMS} settled opens; a row counts once for its three copies`,
     peers: `best of ${CONNECTIONS.join(', ')} rows on their way at once`,
   }),

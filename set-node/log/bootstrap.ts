@@ -30,21 +30,31 @@ export async function bootstrapNew(args: {
       lookedAt = clock.monotonicMs();
     }
     const row = rows[replicaId] ?? null;
-    if (row === null && rows.some((other) => (other?.fenceEpoch ?? 0) > 0)) continue;
+    if (row === null && isLed(rows)) continue;
     // An existing row is never touched; whose it is comes back.
-    const made = await store.bootstrap({ clusterId, replicaId, replicas: replicas.length });
+    // A process may stand still just here, and the disk be lost meanwhile.
+    const stillNew = async (): Promise<boolean> => !isLed(await look(replicas));
+    const made = await store.bootstrap({
+      clusterId,
+      replicaId,
+      replicas: replicas.length,
+      stillNew,
+    });
     if (made === 'foreign_cluster') {
       throw new ForeignCluster(`replica ${replicaId} is of another cluster`);
     }
   }
 }
 
+function isLed(rows: readonly (FenceRow | null)[]): boolean {
+  return rows.some((row) => (row?.fenceEpoch ?? 0) > 0);
+}
+
 /** null where there is no row, or no answer while another replica tells of a leader. */
 async function look(replicas: readonly ReplicaStore[]): Promise<(FenceRow | null)[]> {
   const seen = await Promise.allSettled(replicas.map((store) => store.fenceRow()));
   const rows = seen.map((one) => (one.status === 'fulfilled' ? one.value : null));
-  const led = rows.some((row) => (row?.fenceEpoch ?? 0) > 0);
   const silent = seen.find((one) => one.status === 'rejected');
-  if (silent !== undefined && !led) throw silent.reason;
+  if (silent !== undefined && !isLed(rows)) throw silent.reason;
   return rows;
 }

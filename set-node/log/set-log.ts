@@ -1,6 +1,6 @@
 import { assert, unreachable } from '../../lib/core/assert.ts';
 import type { Entry, Sha256Function } from '../../lib/core/journal-entry.ts';
-import { CorruptEntry, ZERO_SUM, unseal } from '../../lib/core/journal-entry.ts';
+import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Epoch, Lsn, SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
@@ -10,6 +10,9 @@ import type { Log } from '../../lib/port/log.ts';
 import type { Fence, Place, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { within } from './ask-all.ts';
+import type { Follower } from './follower.ts';
+import { LOOK_MS, newFollower } from './follower.ts';
+import { Donors } from './donors.ts';
 import type { Quarantine } from './quarantine.ts';
 
 export type SetLogArgs = {
@@ -30,29 +33,6 @@ export type SetLogArgs = {
   readonly quarantine: Quarantine;
   /** A counter's hook: this replica has forgotten what it acknowledged (rulings 6). */
   readonly onAmnesia?: (replica: number) => void;
-};
-
-/** One replica as the leader sees it. */
-type Follower = {
-  readonly replica: number;
-  readonly store: ReplicaStore;
-  fence: Fence;
-  /** Highest LSN that it has acknowledged in its present incarnation. */
-  acked: Lsn;
-  /** Checksum of that entry; null until it has acknowledged something to this leader. */
-  ackedSum: Uint8Array | null;
-  /** Does it count, and is it fed? */
-  active: boolean;
-  feeding: boolean;
-  /** A call with entries up to this LSN was rejected: one at a time, to find out which it is. */
-  oneByOneTo: number;
-  /** Since when appends fail, and how long to wait before the next; null while they do not. */
-  failing: { readonly sinceMs: number; readonly waitMs: number } | null;
-  /** Commit point that it was told, and the call that is telling it of another. */
-  told: Lsn;
-  telling: Promise<void> | null;
-  /** P10: the next piece of another's journal, asked for while the last one is on its way. */
-  ahead: { readonly after: Lsn; readonly entries: Promise<Entry[]> } | null;
 };
 
 const RETRY_MS_MIN = 50;
@@ -77,8 +57,7 @@ export class SetLog {
   readonly #forgetful = new Set<number>();
   /** Replicas with a damaged entry: they lose their vote as soon as the others do without. */
   readonly #damaged = new Set<number>();
-  /** Replicas that could not feed another one, and were said to. */
-  readonly #badDonors = new Set<number>();
+  readonly #donors: Donors;
   /** Checksum of the entry at the commit point. */
   #commitSum = ZERO_SUM;
   /** Who rejected the entry after the commit point. */
@@ -89,12 +68,14 @@ export class SetLog {
   constructor(args: SetLogArgs) {
     this.#args = args;
     this.#followers = args.replicas.map(() => null);
+    this.#donors = new Donors({ ...args, onDamage: (...found) => this.noteDamage(...found) });
     this.#head = args.adoptedLsn;
     this.#commit = lsn(0);
     this.#windowStart = args.adoptedLsn + 1;
     this.#timers.push(
       args.clock.every(COMMIT_WRITE_MS, () => this.#writeCommit()),
       args.clock.every(WATCH_MS, () => this.#watchQuorum()),
+      args.clock.every(LOOK_MS, () => this.#lookAtAll()),
     );
   }
 
@@ -177,22 +158,10 @@ export class SetLog {
     assert(store !== undefined && !this.isActive(args.replica), 'an inactive replica joins');
     // Whoever brought it up may hear late that this leader is gone.
     if (this.#stopped) return;
-    const follower: Follower = {
-      ...args,
-      store,
-      active: true,
-      ackedSum: null,
-      feeding: false,
-      oneByOneTo: 0,
-      failing: null,
-      told: lsn(0),
-      telling: null,
-      ahead: null,
-    };
+    const follower = newFollower({ ...args, store, clock: this.#args.clock });
     this.#followers[args.replica] = follower;
     this.#forgetful.delete(args.replica);
     this.#damaged.delete(args.replica);
-    this.#badDonors.delete(args.replica);
     this.#dropDamaged();
     this.#advance();
     void this.#feed(follower);
@@ -254,6 +223,46 @@ export class SetLog {
     }
   }
 
+  #lookAtAll(): void {
+    for (const follower of this.#followers) {
+      if (follower?.active === true) void this.#look(follower);
+    }
+  }
+
+  /** What its next append would tell, in a Set that is idle. A Follower is of one incarnation. */
+  async #look(follower: Follower): Promise<void> {
+    const { replica } = follower;
+    try {
+      const found = await follower.watch.look();
+      if (found === null || this.#stopped || !follower.active) return;
+      switch (found.kind) {
+        case 'fenced':
+          return this.#doubt(`replica ${replica} is fenced by epoch ${found.fenceEpoch}`);
+        case 'forgot':
+          this.#alarm(follower, { fenceEpoch: found.fenceEpoch });
+          this.#leave(follower, 'fenced');
+          break;
+        case 'no_vote':
+          this.#leave(follower, found.kind);
+          break;
+        case 'silent':
+          // The last Q stay: with fewer nobody could bring the others back. An append finds out.
+          if (this.#activeCount() > this.#args.quorum) this.#leave(follower, found.kind);
+          return;
+        default:
+          unreachable(found);
+      }
+      // Nobody is left from whom another could be brought back.
+      if (this.#activeCount() === 0) this.#doubt('no replica counts any more');
+    } catch (error) {
+      this.#doubt(`replica ${replica}: ${String(error)}`);
+    }
+  }
+
+  #activeCount(): number {
+    return this.#followers.filter((follower) => follower?.active === true).length;
+  }
+
   #doubt(reason: string): void {
     if (this.#stopped) return;
     this.stop();
@@ -282,6 +291,7 @@ export class SetLog {
     try {
       entries = await this.#entriesFor(follower);
       const reply = await follower.store.append({ fence: follower.fence, entries });
+      follower.watch.heard();
       if (this.#stopped || !follower.active) return;
       switch (reply.kind) {
         case 'acked':
@@ -406,34 +416,10 @@ export class SetLog {
     // P10: behind the window, from the journal of another, and from the next when it cannot tell.
     for (const donor of this.#followers) {
       if (donor?.active !== true || donor.acked <= after) continue;
-      const entries = await this.#readFrom(donor, after);
+      const entries = await this.#donors.read({ ...donor, after });
       if (entries.length > 0) return entries;
     }
     throw new StoreError('unavailable', 'no replica can feed this one');
-  }
-
-  /** Good entries of this replica above `after`; none when it has none or cannot be read. */
-  async #readFrom({ replica, store }: Follower, after: Lsn): Promise<Entry[]> {
-    const { hash, log, setId } = this.#args;
-    try {
-      const entries = await store.read({ after, limitBytes: LIMITS.batchBytesMax });
-      // Damage must not spread: what one replica hands on is checked like what a leader reads.
-      let prev: Uint8Array | null = null;
-      for (const entry of entries) {
-        unseal({ entry, prev, hash });
-        prev = entry.sum;
-      }
-      this.#badDonors.delete(replica);
-      return entries;
-    } catch (error) {
-      if (error instanceof CorruptEntry) this.noteDamage(replica, error);
-      else if (!(error instanceof StoreError)) throw error;
-      else if (!this.#badDonors.has(replica)) {
-        this.#badDonors.add(replica);
-        log.warn('replica_not_read', { set: setId, replica, reason: error.message });
-      }
-      return [];
-    }
   }
 
   /** P7: the greatest LSN of the current epoch that Q replicas have acknowledged. */

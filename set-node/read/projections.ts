@@ -22,6 +22,7 @@ const FINISH_MS = 1_000;
 /** A piece of work on the tables, about: between two of them a busy leader is let through. */
 const PIECE_MS = 100;
 const PIECE_ENTRIES_MIN = 8;
+const PIECE_ENTRIES_FIRST = 64;
 const PIECE_ENTRIES_MAX = 4_096;
 /** While the leader is busy the tables get one part in so many, until they are this far behind. */
 const YIELD_FACTOR = 9;
@@ -42,11 +43,15 @@ export class Projections {
   readonly #isBusy: () => boolean;
   readonly #adoptedLsn: Lsn;
   readonly #lsns: Lsn[];
-  /** Entries of the next piece, by replica. */
-  readonly #pieces: number[];
+  /**
+   * Entries of a piece, a power of two: pieces of all replicas end at its multiples, because what is
+   * made of a piece for one replica serves its siblings (RS12k).
+   */
+  #piece = PIECE_ENTRIES_FIRST;
   /** When commit points were reached that Q tables do not show yet, ascending. */
   #samples: { readonly lsn: Lsn; readonly atMs: number }[] = [];
   readonly #running = new Set<number>();
+  readonly #failing = new Set<number>();
   /** Did not answer the last question in time: asked after the others. */
   readonly #slow = new Set<number>();
   /** Readers who wait for a table to come further. */
@@ -74,7 +79,6 @@ export class Projections {
     this.#log = args.log;
     this.#setId = args.setId;
     this.#lsns = args.replicas.map(() => lsn(0));
-    this.#pieces = args.replicas.map(() => 64);
   }
 
   /** The LSN that Q replicas show: what lies at or below may leave memory. */
@@ -141,9 +145,14 @@ export class Projections {
       if (to === null) return;
       await store.setCommit(to);
       await this.#project(store, { replica, to: to.lsn });
+      this.#failing.delete(replica);
     } catch (error) {
       const about = { set: this.#setId, replica, reason: String(error) };
-      if (error instanceof StoreError) this.#log.warn('projection_failed', about);
+      if (error instanceof StoreError) {
+        // One line for an outage, however long it is.
+        if (!this.#failing.has(replica)) this.#log.warn('projection_failed', about);
+        this.#failing.add(replica);
+      }
       // The tables are not the ledger: a bug of theirs on one replica deposes nobody.
       else this.#log.error('projection_bug', about);
       await sleep(this.#clock, error instanceof StoreError ? RETRY_MS : BUG_RETRY_MS);
@@ -158,9 +167,9 @@ export class Projections {
     const { replica, to } = args;
     for (;;) {
       const from = this.#lsns[replica] ?? 0;
-      const entries = this.#pieces[replica] ?? PIECE_ENTRIES_MIN;
+      const piece = this.#piece;
       const startMs = this.#clock.monotonicMs();
-      const until = this.#stopped ? to : lsn(Math.min(to, from + entries));
+      const until = this.#stopped ? to : lsn(Math.min(to, from - (from % piece) + piece));
       const shown = await store.project(until);
       const tookMs = Math.max(1, this.#clock.monotonicMs() - startMs);
       this.#lsns[replica] = shown;
@@ -168,8 +177,10 @@ export class Projections {
       this.#wakeReaders();
       // One that gets no further is asked again later.
       if (shown >= to || shown <= from || this.#stopped) return;
-      const fitting = Math.round((entries * PIECE_MS) / tookMs);
-      this.#pieces[replica] = Math.min(PIECE_ENTRIES_MAX, Math.max(PIECE_ENTRIES_MIN, fitting));
+      const fitting = ((shown - from) * PIECE_MS) / tookMs;
+      // Only where it is clearly wrong: siblings that ask for other pieces share nothing.
+      if (fitting >= piece * 2) this.#piece = Math.min(PIECE_ENTRIES_MAX, piece * 2);
+      else if (fitting < piece / 2) this.#piece = Math.max(PIECE_ENTRIES_MIN, piece / 2);
       // A reader who must see his own write is not made to wait for a quiet hour.
       const mayYield = this.#waiting.length === 0 && this.lagMs < YIELD_LAG_MS;
       if (mayYield && this.#isBusy()) {

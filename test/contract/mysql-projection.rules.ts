@@ -1,10 +1,14 @@
 import { expect } from 'vitest';
 import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import { lsn } from '../../lib/core/units.ts';
+import { MysqlProjectors } from '../../lib/adapter/mysql-projector.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
+import { lsn, setId } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Scan } from '../../lib/port/replica-store.ts';
 import { makeMemoryWorld } from './memory-world.ts';
 import type { ServerWorld } from './mysql-server.rules.ts';
-import { FENCE_A, codeOf, makeChain, startVoter } from './replica-world.ts';
+import type { MysqlBench } from './mysql-world.ts';
+import { TEST_SCHEMA } from './mysql-world.ts';
+import { FENCE_A, SET, codeOf, commitTo, makeChain, startVoter } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
 const PEOPLE = ['ann', 'ann ', 'Ann', '红包', '\u{1f9e7}', '', "o'neil \\ \u0000"];
@@ -57,7 +61,7 @@ async function show(store: ReplicaStore, seed: number): Promise<unknown[]> {
   await startVoter(store);
   const entries = makeChain({ prev: null, count: ENTRIES, changes: (at) => lists[at - 1] ?? [] });
   await store.append({ fence: FENCE_A, entries });
-  await store.setCommit(lsn(ENTRIES));
+  await commitTo(store, ENTRIES);
   const seen: unknown[] = [];
   for (const to of [5, ENTRIES]) {
     const end = await store.project(lsn(to)).catch(codeOf);
@@ -66,6 +70,36 @@ async function show(store: ReplicaStore, seed: number): Promise<unknown[]> {
     for (const scan of SCANS) seen.push(await store.scan(scan));
   }
   return seen;
+}
+
+const addTo = (who: string, amount: number): Change => ({
+  kind: 'add',
+  table: 'totals',
+  key: [who],
+  deltas: { amount },
+});
+
+async function filled(store: ReplicaStore, entries: readonly Entry[]): Promise<void> {
+  await startVoter(store);
+  await store.append({ fence: FENCE_A, entries });
+  const last = entries.at(-1);
+  if (last !== undefined) await store.setCommit(last);
+}
+
+/** Another database of the server as a second replica, and the thread that both are projected in. */
+async function twoReplicas(bench: MysqlBench, database: number) {
+  const at = { setId: setId(database), password: 'secret' };
+  const projectIn = new MysqlProjectors({ setId: SET, schemaModule: TEST_SCHEMA });
+  const other = await bench.open({ url: await bench.server.createSet(at), projectIn });
+  const admin = await bench.connect(await bench.server.createSet({ ...at, role: 'test' }));
+  const change = async (sql: string): Promise<void> => {
+    await admin.query(sql);
+  };
+  const dispose = async (): Promise<void> => {
+    await other.close();
+    admin.destroy();
+  };
+  return { other, dispose, sibling: { projectIn, change } };
 }
 
 /** RS12 and RS13, once more for what only these statements could get wrong. */
@@ -92,7 +126,7 @@ export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
       const add: Change = { kind: 'add', table: 'totals', key: ['ann'], deltas: { amount: 4 } };
       const entries = makeChain({ prev: null, count: 2, changes: () => [add] });
       await store.append({ fence: FENCE_A, entries });
-      await store.setCommit(lsn(2));
+      await commitTo(store, 2);
       // The amount is the last eight bytes, lowest first.
       const flipped = 'INSERT(payload, LENGTH(payload) - 7, 1, CHAR(5 USING binary))';
       expect(await bench.change(`UPDATE journal SET payload = ${flipped} WHERE lsn = 2`)).toBe(1);
@@ -121,13 +155,77 @@ export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
         }).flat();
       const entries = makeChain({ prev: null, count: 90, changes });
       await store.append({ fence: FENCE_A, entries });
-      await store.setCommit(lsn(90));
+      await commitTo(store, 90);
       expect(await store.project(lsn(90))).toBe(90);
       const { rows } = await store.scan({ table: 'totals', prefix: [], limit: 1_000 });
       expect(rows).toHaveLength(900);
       expect(rows.every((row) => row[1] === 4 && row[2] === 0)).toBe(true);
       // Of the last 900 pairs of changes, those that begin an entry.
       expect(rows.filter((row) => row[3] === body)).toHaveLength(22);
+    },
+  },
+  {
+    id: 'RS12k',
+    says: 'a replica is filled from its sibling only where its own journal has the same checksums',
+    check: async ({ bench, store }) => {
+      const { sibling, other, dispose } = await twoReplicas(bench, 8);
+      const first = await bench.open({ projectIn: sibling.projectIn });
+      const entries = makeChain({ prev: null, count: 4, changes: () => [addTo('ann', 1)] });
+      for (const each of [store, other]) await filled(each, entries);
+      expect(await first.project(lsn(2))).toBe(2);
+      // Its payload is not read: what was verified under this checksum are the same bytes.
+      await sibling.change("UPDATE journal SET payload = '' WHERE lsn = 2");
+      expect(await other.project(lsn(2))).toBe(2);
+      // Never above its own commit point, whatever a sibling has.
+      expect(await first.project(lsn(4))).toBe(4);
+      await sibling.change('UPDATE commit_point SET commit_lsn = 3');
+      expect(await other.project(lsn(4))).toBe(3);
+      await sibling.change('UPDATE commit_point SET commit_lsn = 4');
+      expect(await other.project(lsn(4))).toBe(4);
+      for (const each of [first, other]) {
+        const { rows } = await each.scan({ table: 'totals', prefix: [], limit: 9 });
+        expect(rows).toEqual([['ann', 4, 0, null]]);
+      }
+      await Promise.all([first.close(), dispose()]);
+    },
+  },
+  {
+    id: 'RS12l',
+    says: 'a journal with another checksum, or with a hole, is never passed over by a sibling',
+    check: async ({ bench, store }) => {
+      const { sibling, other, dispose } = await twoReplicas(bench, 9);
+      const first = await bench.open({ projectIn: sibling.projectIn });
+      const entries = makeChain({ prev: null, count: 3, changes: () => [addTo('ann', 1)] });
+      for (const each of [store, other]) await filled(each, entries);
+      expect(await first.project(lsn(3))).toBe(3);
+      await sibling.change('UPDATE journal SET sum = REVERSE(sum) WHERE lsn = 2');
+      await expect(other.project(lsn(3))).rejects.toMatchObject({ code: 'corrupt' });
+      await expect(other.project(lsn(3))).rejects.toThrow('Set 7, LSN 2');
+      await sibling.change('DELETE FROM journal WHERE lsn = 2');
+      await expect(other.project(lsn(3))).rejects.toMatchObject({ code: 'corrupt' });
+      // As far as its own journal goes, and no further.
+      expect(await other.projectedLsn()).toBe(lsn(1));
+      await Promise.all([first.close(), dispose()]);
+    },
+  },
+  {
+    id: 'RS12m',
+    says: 'a sibling that stands still holds up nobody, though it was first',
+    check: async ({ bench, store }) => {
+      const { sibling, other, dispose } = await twoReplicas(bench, 10);
+      const first = await bench.open({ projectIn: sibling.projectIn });
+      const entries = makeChain({ prev: null, count: 3, changes: () => [addTo('ann', 1)] });
+      for (const each of [store, other]) await filled(each, entries);
+      expect(await Promise.all([first.project(lsn(1)), other.project(lsn(1))])).toEqual([1, 1]);
+      await sibling.change('LOCK TABLES journal WRITE, commit_point READ, projection_state READ');
+      const stuck = other.project(lsn(3)).catch(codeOf);
+      const startMs = performance.now();
+      expect(await first.project(lsn(3))).toBe(3);
+      expect(performance.now() - startMs).toBeLessThan(1_500);
+      await sibling.change('UNLOCK TABLES');
+      await stuck;
+      expect(await other.project(lsn(3))).toBe(3);
+      await Promise.all([first.close(), dispose()]);
     },
   },
   {

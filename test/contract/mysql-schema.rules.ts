@@ -6,7 +6,7 @@ import { lsn, setId } from '../../lib/core/units.ts';
 import type { Change } from '../../lib/port/replica-store.ts';
 import type { ServerWorld } from './mysql-server.rules.ts';
 import { MIGRATIONS } from './mysql-world.ts';
-import { FENCE_A, makeChain, startVoter } from './replica-world.ts';
+import { FENCE_A, makeChain, startVoter, commitTo } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
 const GOOD: readonly (readonly [string, string])[] = [
@@ -107,7 +107,7 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
       ];
       const entries = makeChain({ prev: null, count: 3, changes });
       await store.append({ fence: FENCE_A, entries });
-      await store.setCommit(lsn(3));
+      await commitTo(store, 3);
       await store.project(lsn(3));
       await bench.change("UPDATE projection_state SET tables_sum = REPEAT('x', 32)");
       await bench.change('UPDATE totals SET amount = 99');
@@ -144,6 +144,10 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
       expect(reasonFor({ innodb_flush_log_at_trx_commit: '0' })).toBe('flush_log');
       expect(reasonFor({ innodb_doublewrite: 'OFF' })).toBe('doublewrite');
       expect(reasonFor({ innodb_doublewrite: 'DETECT_ONLY' })).toBe('doublewrite');
+      expect(reasonFor({ innodb_flush_method: 'nosync' })).toBe('no_sync');
+      expect(reasonFor({ innodb_flush_method: 'littlesync' })).toBe('no_sync');
+      expect(reasonFor({ debug_no_sync: 'ON' })).toBe('no_sync');
+      expect(reasonFor({ innodb_flush_method: 'O_DIRECT', debug_no_sync: 'OFF' })).toBeNull();
       expect(reasonFor({ log_bin: 'ON' })).toBe('sync_binlog');
       expect(reasonFor({ log_bin: 'ON', sync_binlog: '1' })).toBeNull();
       expect(reasonFor({ tx_isolation: 'REPEATABLE-READ' })).toBe('isolation');

@@ -20,6 +20,7 @@ import {
   makeChain,
   makeEntry,
   startVoter,
+  commitTo,
 } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
@@ -95,7 +96,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'a store does not cut its own connections by taking over',
     check: async ({ bench, store }) => {
       const chain = await voterWith(store, 2);
-      await store.setCommit(lsn(2));
+      await commitTo(store, 2);
       await store.project(lsn(2));
       await store.fenceRow();
       const before = await sessions(bench);
@@ -125,7 +126,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     check: async ({ bench, store }) => {
       const chain = await voterWith(store, 3);
       const head = chain[2] as Entry;
-      await store.setCommit(lsn(2));
+      await commitTo(store, 2);
       await store.project(lsn(2));
       await store.scan({ table: 'items', prefix: [], limit: 1 });
       await store.read({ after: lsn(0), limitBytes: 1 });
@@ -187,7 +188,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
       const add: Change = { kind: 'add', table: 'totals', key: ['ann'], deltas: { amount: 1 } };
       const entries = makeChain({ prev: null, count: 400, changes: () => [add] });
       await store.append({ fence: FENCE_A, entries });
-      await store.setCommit(lsn(400));
+      await commitTo(store, 400);
       const second = await bench.open();
       for (const to of [1, 50, 100, 200, 300, 400]) {
         await Promise.all([
@@ -208,7 +209,8 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
       const chain = await voterWith(warm, 2);
       const store = await bench.open({ clock: new HastyClock() });
       // Every line has its connection before the server stands still.
-      await Promise.all([store.fenceRow(), store.commitLsn(), store.readSnapshot()]);
+      const calls = [store.fenceRow(), store.readBeat(), store.commitLsn(), store.readSnapshot()];
+      await Promise.all(calls);
       const next = makeEntry({ prev: chain[1] as Entry });
       await store.append({ fence: FENCE_A, entries: [chain[1] as Entry] });
       await bench.server.pause();
@@ -217,7 +219,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
         append,
         timed(store.beat(E1)),
         timed(store.read({ after: lsn(0), limitBytes: 9 })),
-        timed(store.setCommit(lsn(1))),
+        timed(store.setCommit(chain[0] as Entry)),
         // Behind another call on its connection: nothing of it was sent.
         timed(store.append({ fence: FENCE_A, entries: [next] })),
         append.then(() => timed(store.takeOver({ epoch: E2, owner: OWNER_B }))),

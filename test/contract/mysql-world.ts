@@ -7,7 +7,7 @@ import { Rig } from '../../ops/rig/rig.ts';
 import type { DiskCopy, ReplicaWorld } from './replica-world.ts';
 import { SET } from './replica-world.ts';
 
-const TEST_SCHEMA = new URL('./test-schema.ts', import.meta.url);
+export const TEST_SCHEMA = new URL('./test-schema.ts', import.meta.url);
 export const MIGRATIONS = new URL('../../ops/schema/', import.meta.url);
 
 type Cell = null | number | string | Buffer;

@@ -76,6 +76,23 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS1e',
+    says: 'a bootstrap that is late makes nothing; where rows are there it is not asked',
+    check: async (world) => {
+      let asked = 0;
+      const ask = (answer: boolean) => async () => {
+        asked += 1;
+        return answer;
+      };
+      expect(await world.store.bootstrap({ ...BOOT, stillNew: ask(false) })).toBe('late');
+      expect(await world.store.fenceRow()).toBeNull();
+      expect(await world.store.bootstrap({ ...BOOT, stillNew: ask(true) })).toBe('made');
+      expect(asked).toBe(2);
+      expect(await world.store.bootstrap({ ...BOOT, stillNew: ask(false) })).toBe('exists');
+      expect(asked).toBe(2);
+    },
+  },
+  {
     id: 'RS2a',
     says: 'a higher epoch is promised, with a report of head, commit point and incarnations',
     check: async (world) => {

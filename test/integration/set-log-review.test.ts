@@ -9,6 +9,7 @@ import { cents, epochOf, lsn } from '../../lib/core/units.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { BeatWatch } from '../../set-node/lead/beat-watch.ts';
 import { Heart } from '../../set-node/lead/heart.ts';
+import { bootstrapNew } from '../../set-node/log/bootstrap.ts';
 import type { JoinedLog } from '../../set-node/log/members.ts';
 import { Members } from '../../set-node/log/members.ts';
 import { schema } from '../../set-node/read/projection.ts';
@@ -108,6 +109,22 @@ describe('a lost disk', () => {
     });
     expect(await planted).toEqual({ answered: true });
   });
+});
+
+test('[RS1e] rows are not made on a disk that was lost between the look and the making', async () => {
+  const disks = Array.from({ length: 3 }, () => new MemoryReplica(SET, schema));
+  const lost = at(disks, 2);
+  const bootstrap = lost.bootstrap.bind(lost);
+  lost.bootstrap = async (args) => {
+    // The node stands still here; another one makes the rows, leads, and this disk is lost.
+    await bootstrap({ clusterId: CLUSTER, replicaId: 2, replicas: 3 });
+    for (const disk of disks) await disk.takeOver({ epoch: epochOf(1, 1), owner: OWNER_A });
+    lost.wipe();
+    return bootstrap(args);
+  };
+  await bootstrapNew({ replicas: disks, clusterId: CLUSTER, clock: new ManualClock() });
+  expect(await lost.fenceRow()).toBeNull();
+  expect(await at(disks, 0).fenceRow()).toMatchObject({ fenceEpoch: epochOf(1, 1) });
 });
 
 describe('who feeds a replica', () => {
@@ -296,6 +313,37 @@ test('three nodes that start at once: one leads, and nobody takes it for gone', 
   }
 });
 
+test('[rulings 8] a doubt during a step-down ends that leadership, and no later one', async () => {
+  const w = await StandbyWorld.start();
+  const leader = await w.untilLed(1_500);
+  w.other(leader).pause();
+  await w.run(500);
+  expect((await w.ask(leader, open('ann'))).status).toBe('ok');
+  // The last commit point is told to nobody in time: the step-down takes a second longer.
+  for (const disk of w.disks) disk.setCommit = () => new Promise(() => undefined);
+  expect((await w.ask(leader, open('bob'))).status).toBe('ok');
+  await w.run(300);
+  for (const replica of [0, 1, 2]) leader.cut.add(replica);
+  const lost = leader.submit(open('cat'));
+  let stepped: boolean | null = null;
+  void leader.engine.stepDown().then((yes) => (stepped = yes));
+  const first = leader.engine.driver;
+  while (leader.role === 'leading') await w.run(50);
+  expect(lost).toMatchObject([{ status: 'unknown' }]);
+  leader.cut.clear();
+  expect(stepped).toBeNull();
+  await w.run(1_500);
+  // It does not lead, and keeps its word not to compete.
+  expect(stepped).toBe(true);
+  await w.run(3_000);
+  expect(leader.role).toBe('following');
+  await w.untilLed(3_000);
+  const second = leader.engine.driver;
+  expect(second).not.toBe(first);
+  await w.run(3_000);
+  expect(leader.engine.driver).toBe(second);
+});
+
 describe('a damaged entry', () => {
   test('[L4] [P9] of a voter is made good by its re-admission at the next takeover', async () => {
     const w = await World.start(3);
@@ -358,20 +406,34 @@ describe('a damaged entry', () => {
 });
 
 describe('a replica that is away', () => {
-  test('[L10] is one line of log, and its return is another', async () => {
+  test('[L10] is a line of log when it fails, and one when it takes entries again', async () => {
+    const w = await World.start(3);
+    const group = await w.foundGroup('ann');
+    const before = w.lines.length;
+    const told = (): string[] => w.lines.slice(before).map(({ event }) => event);
+    at(w.replicas, 2).down = true;
+    w.submit(w.message('ann', group));
+    await w.run(400);
+    expect(told()).toContain('replica_append_failed');
+    at(w.replicas, 2).down = false;
+    await w.run(600);
+    expect(new Set(w.driver.setLog.acked()).size).toBe(1);
+    const lines = told().filter((event) => event.startsWith('replica_'));
+    expect(lines).toEqual(['replica_append_failed', 'replica_append_recovered']);
+  });
+
+  test('[L10] for long is said once, and it is back soon after its return', async () => {
     const w = await World.start(3);
     const group = await w.foundGroup('ann');
     const before = w.lines.length;
     at(w.replicas, 2).down = true;
     w.submit(w.message('ann', group));
     await w.run(10 * 60_000);
-    expect(w.count('replica_append_failed')).toBe(1);
-    expect(w.lines.slice(before).filter(({ event }) => event.startsWith('replica_'))).toHaveLength(
-      1,
-    );
+    // The append, the tables, and that it does not count any more.
+    expect(w.lines.length - before).toBeLessThanOrEqual(3);
     at(w.replicas, 2).down = false;
     await w.run(1_100);
-    expect(w.count('replica_append_recovered')).toBe(1);
+    expect(active(w)).toEqual([true, true, true]);
     expect(new Set(w.driver.setLog.acked()).size).toBe(1);
   });
 

@@ -95,7 +95,7 @@ export const MUTANTS: readonly Planted[] = [
     name: 'an empty replica that votes',
     mutant: { replica: selfMade },
     rule: /^I[12] /,
-    seed: 8,
+    seed: 216,
   },
   {
     name: 'a replica that forgets its fence',
