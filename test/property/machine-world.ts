@@ -223,6 +223,11 @@ export class TestWorld extends TestSets {
     const { command, genuine } = earlier;
     // Only a leader configures, once each.
     if (command.type === 'set.configure') return;
+    // A receipt that was never given was refused, and becomes a lie when the number exists.
+    if (command.type === 'transfer.ack') {
+      const lane = `${earlier.cell.setId}/${command.to}/${command.lane}`;
+      if (command.upTo > firstHole(this.lane(lane))) return;
+    }
     // A node with an old topology asks the wrong Set now and then.
     const lost = pick % 8 === 7 && /^(packet|group|message|wallet)/.test(command.type);
     const cell = lost ? at(this.cells, earlier.cell.setId) : earlier.cell;
