@@ -10,6 +10,7 @@ import type { SetWorld } from './world.ts';
 
 /** The rules that an old build does not know. */
 const NEWER_RULES = 2;
+const PAIRED_LOOK_MS = 100;
 const REFUSED_LOOK_MS = 3_000;
 
 /** Rulings 8: an old leader with a new standby, and back; then the Set is raised. */
@@ -29,8 +30,8 @@ export const oldAndNew: Scenario = {
     await old.process.kill();
     await cluster.renew(old, 'new');
     await old.process.start();
-    await world.untilLed(WITHIN_MS);
-    await follows(world, world.nodes.standby);
+    await paired(world);
+    await pause(pace.stretchMs / 2);
     if ((await raise(world)) !== 0) world.findings.break('the rules were not raised');
     gaps.push(await killLeader(world, pace));
     await pause(pace.stretchMs / 2);
@@ -74,6 +75,18 @@ async function killLeader(world: SetWorld, pace: Pace): Promise<number | null> {
 async function follows(world: SetWorld, node: SetNode): Promise<void> {
   if (await world.untilStandby(node, WITHIN_MS)) return;
   world.findings.break(`node ${node.slot} does not stand by`);
+}
+
+/** Asked of the nodes: nothing may have been acknowledged yet since the one that led was replaced. */
+async function paired({ cluster, findings }: SetWorld): Promise<void> {
+  const endMs = performance.now() + WITHIN_MS;
+  while (performance.now() < endMs) {
+    const statuses = await Promise.all(cluster.nodes.map((node) => cluster.status(node)));
+    const roles = statuses.map((status) => status?.role);
+    if (roles.includes('leading') && roles.includes('following')) return;
+    await pause(PAIRED_LOOK_MS);
+  }
+  findings.break('nobody leads, or nobody stands by');
 }
 
 async function formatsOf(world: SetWorld): Promise<number> {
