@@ -1,5 +1,5 @@
 import type { BenchSet } from './bench-set.ts';
-import { SetLoad } from './set-load.ts';
+import { SetLoad, StreamBroke } from './set-load.ts';
 import type { SetPeople } from './set-people.ts';
 import { OPENERS } from './set-people.ts';
 
@@ -86,6 +86,10 @@ async function holdOnce(args: {
     const pendingTransfers = await people.pendingTransfers();
     const held = run.refused.size === 0 && run.opensPerS >= perS * SHARE_ACKED && lagS <= LAG_MAX_S;
     return { perS: run.opensPerS, lagS, p99Ms: run.p99Ms, pendingTransfers, held };
+  } catch (error) {
+    // The rate is not one that holds.
+    if (!(error instanceof StreamBroke)) throw error;
+    return { perS: 0, lagS, p99Ms: Number.NaN, pendingTransfers: Number.NaN, held: false };
   } finally {
     clearInterval(looking);
     clearInterval(renewing);

@@ -54,6 +54,15 @@ export class AckedLsns {
  * One client process on one real command stream: messages of 100 opens, so many on their way.
  * `spread` 1 is one hot packet, then the next; else so many packets are opened share by share.
  */
+/** More was offered than the stream and the node behind it take. */
+export class StreamBroke extends Error {
+  override readonly name = 'StreamBroke';
+
+  constructor(reason: string) {
+    super(`the command stream broke: ${reason}`);
+  }
+}
+
 export class SetLoad {
   readonly acked = new AckedLsns();
   readonly #openers: readonly UserId[];
@@ -182,7 +191,7 @@ export class SetLoad {
     const server = args.serverCpuUs() - serverBefore;
     const own = process.cpuUsage(ownBefore);
     await this.#drain();
-    if (this.#failed !== null) throw new Error(`the command stream broke: ${this.#failed}`);
+    if (this.#failed !== null) throw new StreamBroke(this.#failed);
     return {
       opensPerS: inTime / seconds,
       offered: (sent * this.#openers.length) / seconds,

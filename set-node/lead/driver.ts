@@ -41,8 +41,8 @@ type Waiting = {
 
 const INFLIGHT_MAX = 1;
 const HEAL_MS = 500;
-/** Commands that wait longer than this for a batch find a machine with too little time. */
-const BUSY_WAIT_US = 2_000;
+/** Commands that wait longer than this for a batch find an overloaded machine (design 5). */
+const BUSY_WAIT_US = 20_000;
 /** Rulings 16b: refused within 1 s. An append that takes longer has no quorum, or a very slow one. */
 const STALLED_MS = 500;
 const WAITED_MS = 700;
