@@ -6,11 +6,12 @@ import { utf8 } from '../lib/core/bytes.ts';
 import { assertLimits } from '../lib/core/limits.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
+import { logConfig } from '../lib/runtime/config.ts';
 import { openSetNode } from '../lib/runtime/grpc.ts';
 import { Lifecycle, guardProcess } from '../lib/runtime/lifecycle.ts';
 import { createMetrics, processMetrics } from '../lib/runtime/metrics.ts';
 import { createRouter } from '../router/router.ts';
-import { loadTopology } from '../router/topology-file.ts';
+import { needTopology } from '../router/topology-file.ts';
 import { originsOf, readAccessConfig } from './config.ts';
 import { startAccess } from './server.ts';
 import { Tokens } from './tokens.ts';
@@ -19,13 +20,10 @@ import { Tokens } from './tokens.ts';
 async function main(args: { flags: readonly string[]; clock: Clock; log: Log }): Promise<void> {
   const { flags, clock, log } = args;
   assertLimits();
-  const { values, lines, unknownVariables } = readAccessConfig(flags);
-  log.info('starting', {
-    settings: lines.map(({ name, value, origin }) => `${name}=${value} (${origin})`),
-  });
-  if (unknownVariables.length > 0) log.warn('unknown_variables', { names: unknownVariables });
-  const topology = await loadTopology(values.topologyFile);
-  if (topology === null) throw new Error(`${values.topologyFile}: there is no topology`);
+  const config = readAccessConfig(flags);
+  logConfig(log, config);
+  const { values } = config;
+  const topology = await needTopology(values.topologyFile);
 
   const lifecycle = new Lifecycle({ log });
   guardProcess({ lifecycle, log });

@@ -4,25 +4,23 @@ import { SystemClock } from '../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../lib/adapter/system-random.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
+import { logConfig } from '../lib/runtime/config.ts';
 import { openSetNode } from '../lib/runtime/grpc.ts';
 import { Lifecycle, guardProcess } from '../lib/runtime/lifecycle.ts';
 import { serveMetrics } from '../lib/runtime/metrics-endpoint.ts';
 import { createMetrics } from '../lib/runtime/metrics.ts';
 import { createRouter } from '../router/router.ts';
-import { loadTopology } from '../router/topology-file.ts';
+import { needTopology } from '../router/topology-file.ts';
 import { readReconcilerConfig } from './config.ts';
 import { startReconciler } from './server.ts';
 
 /** A reconciler as a process of its own, against the Sets of a topology file. */
 async function main(args: { flags: readonly string[]; clock: Clock; log: Log }): Promise<void> {
   const { flags, clock, log } = args;
-  const { values, lines, unknownVariables } = readReconcilerConfig(flags);
-  log.info('starting', {
-    settings: lines.map(({ name, value, origin }) => `${name}=${value} (${origin})`),
-  });
-  if (unknownVariables.length > 0) log.warn('unknown_variables', { names: unknownVariables });
-  const topology = await loadTopology(values.topologyFile);
-  if (topology === null) throw new Error(`${values.topologyFile}: there is no topology`);
+  const config = readReconcilerConfig(flags);
+  logConfig(log, config);
+  const { values } = config;
+  const topology = await needTopology(values.topologyFile);
 
   const lifecycle = new Lifecycle({ log });
   guardProcess({ lifecycle, log });

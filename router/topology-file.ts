@@ -45,3 +45,10 @@ export async function saveTopology(path: string, topology: Topology): Promise<vo
     await folder.close();
   }
 }
+
+/** The same, for a process that cannot do without. Throws also where there is no file. */
+export async function needTopology(path: string): Promise<Topology> {
+  const topology = await loadTopology(path);
+  if (topology === null) throw new Error(`${path}: there is no topology`);
+  return topology;
+}

@@ -15,11 +15,11 @@ import { sleep } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { ReplicaStore } from '../lib/port/replica-store.ts';
 import { StoreError } from '../lib/port/replica-store.ts';
-import { ConfigError } from '../lib/runtime/config.ts';
+import { ConfigError, logConfig } from '../lib/runtime/config.ts';
 import { Lifecycle, guardProcess } from '../lib/runtime/lifecycle.ts';
 import { serveMetrics } from '../lib/runtime/metrics-endpoint.ts';
 import { createMetrics } from '../lib/runtime/metrics.ts';
-import { loadTopology } from '../router/topology-file.ts';
+import { needTopology } from '../router/topology-file.ts';
 import type { Topology, TopologySet } from '../router/topology.ts';
 import { ownerOfSlot, slotBitmap } from '../router/topology.ts';
 import { bootstrapNew } from './log/bootstrap.ts';
@@ -44,13 +44,10 @@ type Process = {
 async function main(args: { flags: readonly string[]; clock: Clock; log: Log }): Promise<void> {
   const { flags, clock, log } = args;
   assertLimits();
-  const { values, lines, unknownVariables } = readSetNodeConfig(flags);
-  log.info('starting', {
-    settings: lines.map(({ name, value, origin }) => `${name}=${value} (${origin})`),
-  });
-  if (unknownVariables.length > 0) log.warn('unknown_variables', { names: unknownVariables });
-  const topology = await loadTopology(values.topologyFile);
-  if (topology === null) throw new Error(`${values.topologyFile}: there is no topology`);
+  const config = readSetNodeConfig(flags);
+  logConfig(log, config);
+  const { values } = config;
+  const topology = await needTopology(values.topologyFile);
 
   const lifecycle = new Lifecycle({ log });
   guardProcess({ lifecycle, log });

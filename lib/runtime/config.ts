@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { assert } from '../core/assert.ts';
+import type { Log } from '../port/log.ts';
 
 /** Settings that cannot be used; the message names the setting and where its value came from. */
 export class ConfigError extends Error {
@@ -210,4 +211,16 @@ function demandKnown(args: {
     if (!args.names.includes(name))
       throw new ConfigError(`${args.of}: no setting is called ${name}`);
   }
+}
+
+/** The first line of every process: each setting, and where it came from. Secrets are masked. */
+export function logConfig(
+  log: Log,
+  config: { lines: readonly ConfigLine[]; unknownVariables: readonly string[] },
+): void {
+  const { lines, unknownVariables } = config;
+  log.info('starting', {
+    settings: lines.map(({ name, value, origin }) => `${name}=${value} (${origin})`),
+  });
+  if (unknownVariables.length > 0) log.warn('unknown_variables', { names: unknownVariables });
 }
