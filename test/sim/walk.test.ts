@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { MUTANTS } from './mutants.ts';
-import type { WalkResult } from './walk.ts';
-import { walk } from './walk.ts';
+import { MUTANTS } from '../../ops/sim/log/mutants.ts';
+import type { WalkResult } from '../../ops/sim/log/walk.ts';
+import { walk } from '../../ops/sim/log/walk.ts';
 
 /** More by hand: `SEEDS=5000 FROM=1000 vitest run --project sim`. */
 const SEEDS = Number(process.env.SEEDS ?? 80);

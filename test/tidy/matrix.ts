@@ -69,6 +69,11 @@ export const GRANTS: readonly { files: string; imports: readonly string[]; why: 
     imports: ['set-node/log', 'set-node/open-replica.ts'],
     why: 'leads a Set for the moment in which it grows',
   },
+  {
+    files: 'ops/sim/**',
+    imports: ['set-node', 'access', 'reconciler'],
+    why: 'runs the real tiers in a false world, without their shells',
+  },
   { files: 'ops/bench*', imports: ['set-node'], why: 'measures the driver alone' },
   { files: 'ops/bench/**', imports: ['set-node'], why: 'measures the driver alone' },
 ];

@@ -1,16 +1,16 @@
-import { sha256 } from '../../lib/adapter/node-crypto.ts';
-import type { Account } from '../../lib/core/account.ts';
-import { equalBytes, toHex } from '../../lib/core/bytes.ts';
-import type { Command } from '../../lib/core/command.ts';
-import type { Entry, Op } from '../../lib/core/journal-entry.ts';
-import { decodeOps, summedBytes } from '../../lib/core/journal-entry.ts';
-import { encodeOutcome, succeeded } from '../../lib/core/outcome.ts';
-import type { PacketDefinition } from '../../lib/core/packet.ts';
+import { sha256 } from '../../../lib/adapter/node-crypto.ts';
+import type { Account } from '../../../lib/core/account.ts';
+import { equalBytes, toHex } from '../../../lib/core/bytes.ts';
+import type { Command } from '../../../lib/core/command.ts';
+import type { Entry, Op } from '../../../lib/core/journal-entry.ts';
+import { decodeOps, summedBytes } from '../../../lib/core/journal-entry.ts';
+import { encodeOutcome, succeeded } from '../../../lib/core/outcome.ts';
+import type { PacketDefinition } from '../../../lib/core/packet.ts';
 import type { Wish } from './clients.ts';
 import { holdSame } from './clients.ts';
 import type { History } from './history.ts';
 import { holdChain } from './history.ts';
-import { hold } from './trace.ts';
+import { hold } from '../trace.ts';
 
 type Logged = { readonly op: Op; readonly lsn: number };
 

@@ -1,17 +1,17 @@
-import type { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import type { Command } from '../../lib/core/command.ts';
-import { RIGHT_SEND_PACKET, grantMac } from '../../lib/core/grant.ts';
-import { HmacKey } from '../../lib/core/hmac.ts';
-import type { Id } from '../../lib/core/ids.ts';
-import { idPlus, makeCommandId, setOfId } from '../../lib/core/ids.ts';
-import { succeeded } from '../../lib/core/outcome.ts';
-import type { Transfer } from '../../lib/core/transfer.ts';
-import { LANES } from '../../lib/core/transfer.ts';
-import { cents, lsn, setId } from '../../lib/core/units.ts';
-import type { UserId } from '../../lib/core/user.ts';
-import { parseUserId } from '../../lib/core/user.ts';
-import type { Clock } from '../../lib/port/clock.ts';
-import type { Crypto } from '../../lib/port/crypto.ts';
+import type { SeededRandom } from '../../../lib/adapter/seeded-random.ts';
+import type { Command } from '../../../lib/core/command.ts';
+import { RIGHT_SEND_PACKET, grantMac } from '../../../lib/core/grant.ts';
+import { HmacKey } from '../../../lib/core/hmac.ts';
+import type { Id } from '../../../lib/core/ids.ts';
+import { idPlus, makeCommandId, setOfId } from '../../../lib/core/ids.ts';
+import { succeeded } from '../../../lib/core/outcome.ts';
+import type { Transfer } from '../../../lib/core/transfer.ts';
+import { LANES } from '../../../lib/core/transfer.ts';
+import { cents, lsn, setId } from '../../../lib/core/units.ts';
+import type { UserId } from '../../../lib/core/user.ts';
+import { parseUserId } from '../../../lib/core/user.ts';
+import type { Clock } from '../../../lib/port/clock.ts';
+import type { Crypto } from '../../../lib/port/crypto.ts';
 import type { Clients, Wish } from './clients.ts';
 
 /** The other Set, whose courier brings packets and groups. It exists only as its transfers. */

@@ -12,8 +12,8 @@ import type {
   ReplicaStore,
   Schema,
 } from '../../lib/port/replica-store.ts';
-import type { History } from './history.ts';
-import { holdChain } from './history.ts';
+import type { History } from './log/history.ts';
+import { holdChain } from './log/history.ts';
 import type { Trace } from './trace.ts';
 import { hold } from './trace.ts';
 

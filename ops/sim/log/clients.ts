@@ -1,15 +1,15 @@
-import type { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import { equalBytes } from '../../lib/core/bytes.ts';
-import type { Command } from '../../lib/core/command.ts';
-import { encodeCommand } from '../../lib/core/command.ts';
-import type { Outcome, Receipt } from '../../lib/core/outcome.ts';
-import { decodeOutcome, succeeded } from '../../lib/core/outcome.ts';
-import { retryOf } from '../../lib/core/status.ts';
-import type { Clock } from '../../lib/port/clock.ts';
+import type { SeededRandom } from '../../../lib/adapter/seeded-random.ts';
+import { equalBytes } from '../../../lib/core/bytes.ts';
+import type { Command } from '../../../lib/core/command.ts';
+import { encodeCommand } from '../../../lib/core/command.ts';
+import type { Outcome, Receipt } from '../../../lib/core/outcome.ts';
+import { decodeOutcome, succeeded } from '../../../lib/core/outcome.ts';
+import { retryOf } from '../../../lib/core/status.ts';
+import type { Clock } from '../../../lib/port/clock.ts';
 import type { History } from './history.ts';
 import type { SimNode } from './node.ts';
-import type { Trace } from './trace.ts';
-import { hold } from './trace.ts';
+import type { Trace } from '../trace.ts';
+import { hold } from '../trace.ts';
 
 export type Answer = {
   readonly lsn: number;

@@ -1,7 +1,12 @@
-import type { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
-import type { Entry } from '../../lib/core/journal-entry.ts';
-import { lsn } from '../../lib/core/units.ts';
-import type { AppendReply, Bootstrap, Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
+import type { MemoryReplica } from '../../../lib/adapter/memory-replica.ts';
+import type { Entry } from '../../../lib/core/journal-entry.ts';
+import { lsn } from '../../../lib/core/units.ts';
+import type {
+  AppendReply,
+  Bootstrap,
+  Fence,
+  ReplicaStore,
+} from '../../../lib/port/replica-store.ts';
 import type { Mutant } from './walk.ts';
 
 type Overrides = Partial<ReplicaStore>;

@@ -1,7 +1,7 @@
-import { equalBytes, toHex } from '../../lib/core/bytes.ts';
-import type { Entry } from '../../lib/core/journal-entry.ts';
-import type { Trace } from './trace.ts';
-import { hold } from './trace.ts';
+import { equalBytes, toHex } from '../../../lib/core/bytes.ts';
+import type { Entry } from '../../../lib/core/journal-entry.ts';
+import type { Trace } from '../trace.ts';
+import { hold } from '../trace.ts';
 
 const QUORUM = 2;
 

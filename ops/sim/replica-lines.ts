@@ -1,9 +1,9 @@
 import type { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import type { Clock, Timer } from '../../lib/port/clock.ts';
+import type { Clock } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
-import type { Engine } from '../../set-node/lead/engine.ts';
+import type { SimProcess } from './process.ts';
 import type { Site } from './site.ts';
 import type { Trace } from './trace.ts';
 
@@ -39,116 +39,35 @@ function deadlineMs(name: string): number {
   return name === 'takeOver' ? 2_000 : 10_000;
 }
 
-/** Time of one process: stands still while it is paused, ends when it is dead. */
-class NodeClock implements Clock {
-  readonly #base: Clock;
-  readonly #node: SimNode;
-
-  constructor(base: Clock, node: SimNode) {
-    this.#base = base;
-    this.#node = node;
-  }
-
-  now(): ReturnType<Clock['now']> {
-    return this.#base.now();
-  }
-
-  monotonicMs(): number {
-    return this.#base.monotonicMs();
-  }
-
-  after(delayMs: number, run: () => void): Timer {
-    let cancelled = false;
-    const timer = this.#base.after(delayMs, () => this.#node.hold(() => cancelled || run()));
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-
-  every(periodMs: number, run: () => void): Timer {
-    let cancelled = false;
-    let held = false;
-    const timer = this.#base.every(periodMs, () => {
-      if (this.#node.dead) return timer.cancel();
-      if (held) return;
-      held = true;
-      this.#node.hold(() => {
-        held = false;
-        return cancelled || run();
-      });
-    });
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-
-  soon(run: () => void): void {
-    this.#base.soon(() => this.#node.hold(run));
-  }
-}
-
-/** One process of a set-node: it can be paused like by a debugger, and killed like by kill -9. */
-export class SimNode {
-  readonly name: string;
-  readonly slot: number;
-  readonly clock: Clock;
-  readonly engine: Engine;
+/** The lines from one process to the replicas of one Set, and all that can happen on them. */
+export class ReplicaLines {
+  readonly #process: SimProcess;
   readonly #args: { clock: Clock; chance: SeededRandom; weather: () => Weather; trace: Trace };
   /** Replicas whose line to this process is cut, until when. */
   readonly #cutUntilMs = [0, 0, 0];
   #numbUntilMs = 0;
-  dead = false;
-  #paused = false;
-  #held: (() => void)[] = [];
 
+  /** `clock` is the world's: lines do not stand still with a process. */
   constructor(args: {
-    name: string;
-    slot: number;
+    process: SimProcess;
     clock: Clock;
     chance: SeededRandom;
     weather: () => Weather;
     trace: Trace;
-    sites: readonly Site[];
-    makeEngine: (clock: Clock, replicas: readonly ReplicaStore[]) => Engine;
   }) {
-    this.name = args.name;
-    this.slot = args.slot;
+    this.#process = args.process;
     this.#args = args;
-    this.clock = new NodeClock(args.clock, this);
-    this.engine = args.makeEngine(
-      this.clock,
-      args.sites.map((site) => this.#line(site)),
-    );
   }
 
-  get leads(): boolean {
-    return !this.dead && !this.#paused && this.engine.driver !== null;
-  }
-
-  get paused(): boolean {
-    return this.#paused;
-  }
-
-  pause(): void {
-    this.#paused = true;
-  }
-
-  resume(): void {
-    this.#paused = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const run of held) run();
-  }
-
-  kill(): void {
-    this.dead = true;
-    this.#held = [];
+  /** The replica as this process sees it. */
+  to(site: Site): ReplicaStore {
+    return new Proxy(site.store, {
+      get: (target, name) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== 'function') return method;
+        return (...args: unknown[]) => this.#over(site, String(name), args);
+      },
+    });
   }
 
   cut(replica: number, ms: number): void {
@@ -161,30 +80,15 @@ export class SimNode {
     this.#numbUntilMs = this.#args.clock.monotonicMs() + ms;
   }
 
-  /** Runs when the process runs: now, at its wake, or never. */
-  hold(run: () => void): void {
-    if (this.dead) return;
-    if (this.#paused) this.#held.push(run);
-    else run();
-  }
-
-  #line(site: Site): ReplicaStore {
-    return new Proxy(site.store, {
-      get: (target, name) => {
-        const method: unknown = Reflect.get(target, name);
-        if (typeof method !== 'function') return method;
-        return (...args: unknown[]) => this.#over(site, String(name), args);
-      },
-    });
-  }
-
   /** What the process hears of a call: only while it runs, and only once. */
   #over(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#travel(site, name, args).then(
-        (reply) => this.hold(() => resolve(reply)),
+        (reply) => this.#process.hold(() => resolve(reply)),
         (error: unknown) =>
-          this.hold(() => reject(error instanceof Error ? error : new Error(String(error)))),
+          this.#process.hold(() =>
+            reject(error instanceof Error ? error : new Error(String(error))),
+          ),
       );
     });
   }
@@ -213,7 +117,7 @@ export class SimNode {
       new StoreError('unknown', `${name}: no answer of replica ${site.replica}`);
     const mayBeLate = WRITES.has(name) && (disorderly || !ORDERED.has(name));
     if (mayBeLate && fate < lostRequest + late) {
-      trace.note(`${this.name} ${name} to ${site.replica} will land in ${laterMs} ms`);
+      trace.note(`${this.#process.name} ${name} to ${site.replica} will land in ${laterMs} ms`);
       clock.after(laterMs, () => void this.#land(site, name, args).catch(() => undefined));
       await sleep(clock, TIMEOUT_MS);
       throw unknown();
@@ -241,10 +145,14 @@ export class SimNode {
     try {
       const reply = await site.run(name, args);
       if (WRITES.has(name))
-        trace.note(`${this.name} ${name}@${site.replica} ${brief(name, args)} → ${told(reply)}`);
+        trace.note(
+          `${this.#process.name} ${name}@${site.replica} ${brief(name, args)} → ${told(reply)}`,
+        );
       return reply;
     } catch (error) {
-      trace.note(`${this.name} ${name}@${site.replica} ${brief(name, args)} ✗ ${String(error)}`);
+      trace.note(
+        `${this.#process.name} ${name}@${site.replica} ${brief(name, args)} ✗ ${String(error)}`,
+      );
       throw error;
     }
   }
