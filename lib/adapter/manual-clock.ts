@@ -3,11 +3,10 @@ import type { TimeMs } from '../core/units.ts';
 import { timeMs } from '../core/units.ts';
 import type { Clock, Timer } from '../port/clock.ts';
 import { SoonQueue } from './soon-queue.ts';
+import { TimerHeap } from './timer-heap.ts';
 
 /** 2026-01-01: a plain day that ids can carry. */
 const START_MS = Date.UTC(2026, 0, 1);
-
-type Waiting = { readonly dueMs: number; readonly order: number; readonly run: () => void };
 
 /**
  * Virtual time for tests and the simulator: it stands still until {@link advance}. Timers run in
@@ -17,7 +16,7 @@ export class ManualClock implements Clock {
   #wallOffsetMs: number;
   #monotonicMs = 0;
   #order = 0;
-  readonly #timers = new Set<Waiting>();
+  readonly #timers = new TimerHeap();
   readonly #soon = new SoonQueue(() => setImmediate(() => this.#soon.drain()));
 
   constructor(startMs: number = START_MS) {
@@ -34,9 +33,14 @@ export class ManualClock implements Clock {
 
   after(delayMs: number, run: () => void): Timer {
     assert(delayMs >= 0, 'a delay is 0 ms or more');
-    const timer = { dueMs: this.#monotonicMs + delayMs, order: this.#order++, run };
+    const dueMs = this.#monotonicMs + delayMs;
+    const timer = { dueMs, order: this.#order++, run, cancelled: false };
     this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
+    return {
+      cancel: () => {
+        timer.cancelled = true;
+      },
+    };
   }
 
   every(periodMs: number, run: () => void): Timer {
@@ -70,7 +74,7 @@ export class ManualClock implements Clock {
 
   /** Due time of the next timer on the monotonic clock, or null: what a simulator jumps to. */
   nextDueMs(): number | null {
-    return this.#next()?.dueMs ?? null;
+    return this.#timers.peek()?.dueMs ?? null;
   }
 
   /** Lets `ms` pass and runs what falls due, without letting promises settle in between. */
@@ -95,23 +99,11 @@ export class ManualClock implements Clock {
     return this.#monotonicMs + ms;
   }
 
-  #next(): Waiting | undefined {
-    let best: Waiting | undefined;
-    for (const timer of this.#timers) {
-      const sooner =
-        best === undefined ||
-        timer.dueMs < best.dueMs ||
-        (timer.dueMs === best.dueMs && timer.order < best.order);
-      if (sooner) best = timer;
-    }
-    return best;
-  }
-
   #runNext(endMs: number): boolean {
     this.#soon.drain();
-    const timer = this.#next();
+    const timer = this.#timers.peek();
     if (timer === undefined || timer.dueMs > endMs) return false;
-    this.#timers.delete(timer);
+    this.#timers.take();
     this.#monotonicMs = Math.max(this.#monotonicMs, timer.dueMs);
     timer.run();
     return true;
