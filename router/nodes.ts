@@ -104,8 +104,12 @@ export class SetNodes {
     return false;
   }
 
-  /** A stream to this node was not taken, broke, or went quiet. */
+  /**
+   * A stream to this node was not taken, broke, or went quiet. All streams of a node that break at
+   * once are one loss: otherwise a reset would hide a leader that lives for seconds.
+   */
   lost(slot: number): void {
+    if (this.#isShunned(slot)) return;
     const losses = this.#losses.get(slot) ?? 0;
     this.#losses.set(slot, losses + 1);
     const { shunMs, shunMsMax } = NODE_LIMITS;
