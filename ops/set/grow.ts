@@ -132,6 +132,7 @@ async function growTo(
     }
     assertApart(await Promise.all(stores.map((store) => store.probe())));
     const aheadMs = await clockAheadMs({ replicas: stores, quorum: REPLICAS, clock });
+    if (aheadMs === null) throw new Refused('not all replicas say what time it is');
     if (isTooFarAhead(aheadMs)) {
       throw new Refused(`this machine's clock is ${Math.round(aheadMs)} ms ahead of the replicas'`);
     }

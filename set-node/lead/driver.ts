@@ -11,7 +11,7 @@ import type { Timer } from '../../lib/port/clock.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import type { Batch } from '../machine/batcher.ts';
 import { Batcher } from '../machine/batcher.ts';
-import type { Findings, World } from '../machine/context.ts';
+import type { World } from '../machine/context.ts';
 import { NO_FINDINGS } from '../machine/context.ts';
 import type { Expiries } from '../machine/expiries.ts';
 import { expiriesOf } from '../machine/expiries.ts';
@@ -28,19 +28,12 @@ import { Snapshotter } from '../log/snapshotter.ts';
 import type { SetState } from '../machine/state.ts';
 import { Tail } from '../read/tail.ts';
 import { makeWorld } from '../machine/world.ts';
-import type { DriverArgs, Leadership, ReplySink } from './leadership.ts';
-
-type Waiting = {
-  readonly bytes: Uint8Array;
-  readonly command: Command;
-  readonly found: Findings;
-  readonly sink: ReplySink;
-  readonly tag: number;
-  readonly since: number;
-};
+import type { DriverArgs, Leadership, ReplySink, Waiting } from './leadership.ts';
 
 const INFLIGHT_MAX = 1;
 const HEAL_MS = 500;
+/** Between two looks at a clock that leapt and that replicas have not borne out yet. */
+const LEAP_LOOK_MS = 20;
 /** Commands that wait longer than this for a batch find an overloaded machine (design 5). */
 const BUSY_WAIT_US = 20_000;
 /** Rulings 16b: refused within 1 s. An append that takes longer has no quorum, or a very slow one. */
@@ -203,7 +196,7 @@ export class Driver {
   #accept(args: { bytes: Uint8Array; command: Command; sink: ReplySink; tag: number }): void {
     const { command } = args;
     const since = this.#args.clock.monotonicMs();
-    const found = this.#seals.findings(command, this.#logTime());
+    const found = this.#seals.findings(command, this.logTime());
     if (needsLookup(this.#state, command)) {
       void this.#lookUp({ ...args, found, since });
       return;
@@ -239,14 +232,19 @@ export class Driver {
     });
   }
 
-  #logTime(): TimeMs {
-    return timeMs(Math.max(this.#state.ts, this.#args.clock.now()));
+  /** `ts = max(previous, now)` (rulings 7). */
+  logTime(): TimeMs {
+    return timeMs(Math.max(this.#state.ts, this.#args.logClock.now()));
   }
 
   /** Seals at most one batch; the next gathers while this one is on its way to the replicas. */
   #pump(): void {
     if (this.#stopped || this.#queue.length === 0) return;
     if (this.#leadership.setLog.uncommitted >= INFLIGHT_MAX) return;
+    if (this.#args.logClock.hasLeapt) {
+      this.#args.clock.after(LEAP_LOOK_MS, () => this.#wake());
+      return;
+    }
     try {
       this.#sealBatch();
     } catch (error) {
@@ -257,7 +255,7 @@ export class Driver {
 
   #sealBatch(): void {
     const { setLog, epoch, owner } = this.#leadership;
-    const world = this.#world(this.#logTime());
+    const world = this.#world(this.logTime());
     const now = this.#args.clock.monotonicMs();
     const next = this.#state.lsn + 1;
     let taken = 0;
@@ -314,7 +312,7 @@ export class Driver {
   /** Journals the Set's configuration: the first command of its first leader. */
   configure(command: Extract<Command, { type: 'set.configure' }>): void {
     const { setLog, epoch, owner } = this.#leadership;
-    const world = this.#world(this.#logTime());
+    const world = this.#world(this.logTime());
     this.#batcher.add({ bytes: encodeCommand(command), command, found: NO_FINDINGS, world });
     const stamp = { epoch, owner, commitLsn: setLog.commit, acked: setLog.acked() };
     const batch = this.#batcher.seal({ kind: 'CONFIG', stamp, ts: world.ts });
@@ -413,7 +411,7 @@ export class Driver {
 
   #expire(): void {
     if (this.#stopped) return;
-    for (const packetId of this.#expiries.due(this.#logTime())) {
+    for (const packetId of this.#expiries.due(this.logTime())) {
       const packet = this.#state.packets.get(packetId);
       if (packet?.end === null) this.submitOwn({ type: 'packet.expire', packetId });
     }

@@ -1,6 +1,5 @@
 import { CorruptEntry } from '../../lib/core/journal-entry.ts';
 import { NodeTooOld, RULES_MAX } from '../../lib/core/rules.ts';
-import type { Timer } from '../../lib/port/clock.ts';
 import { sleep } from '../../lib/port/clock.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { Abort } from '../log/abort.ts';
@@ -17,6 +16,7 @@ import { Quarantine } from '../log/quarantine.ts';
 import { refuseAt } from './refusal.ts';
 import { Standby } from './standby.ts';
 import { TakeoverFailed } from '../log/takeover.ts';
+import { LogClock } from '../log/log-clock.ts';
 
 /** What this node is to its Set. */
 export type EngineStatus =
@@ -30,7 +30,7 @@ export type EngineStatus =
 
 type FinalError = CorruptEntry | WrongConfiguration | SharedDataDirectory | NodeTooOld;
 
-export type EngineArgs = Omit<LeaderArgs, 'quarantine'> & {
+export type EngineArgs = Omit<LeaderArgs, 'quarantine' | 'logClock'> & {
   /** The Set has more nodes than this one: follow, and lead when nobody else does. Default false. */
   readonly standby?: boolean;
   /** How many nodes the Set has by the topology. Default 1. */
@@ -58,6 +58,7 @@ export class Engine {
   /** null: the only node of its Set. */
   readonly #standby: Standby | null;
   #heart: Heart | null = null;
+  #comparing = false;
   #handOver: ((reason: string) => void) | null = null;
   #status: EngineStatus = { kind: 'starting' };
   readonly #listeners: ((status: EngineStatus) => void)[] = [];
@@ -184,9 +185,15 @@ export class Engine {
     const doubted = new Promise<string>((resolve) => {
       doubt = resolve;
     });
-    await this.#demandClock();
+    const logClock = new LogClock({
+      clock,
+      ask: () => this.#compareClock(logClock, doubt),
+    });
+    if ((await this.#demandClock(logClock)) === 'nobody says') {
+      throw new TakeoverFailed('fewer than Q replicas say what time it is');
+    }
     if (this.#standby?.isNeeded === false) throw new TakeoverFailed('somebody else was faster');
-    const driver = await this.#tryToLead(doubt);
+    const driver = await this.#tryToLead(logClock, doubt);
     if (this.#isStopped()) return this.#leave(driver);
     this.#standby?.leads(driver.epoch);
     this.takeovers.count += 1;
@@ -196,7 +203,7 @@ export class Engine {
     log.info('set_leading', { set: setId, epoch, lsn: state.lsn, tookMs });
     this.#handOver = doubt;
     this.#become({ kind: 'leading', driver });
-    const watching = this.#watchClock(doubt);
+    const watching = clock.every(CLOCK_MS, () => this.#compareClock(logClock, doubt));
     const reason = await doubted;
     watching.cancel();
     this.#handOver = null;
@@ -209,10 +216,11 @@ export class Engine {
     this.#become({ kind: 'starting' });
   }
 
-  async #tryToLead(onDoubt: (reason: string) => void): Promise<Driver> {
+  async #tryToLead(logClock: LogClock, onDoubt: (reason: string) => void): Promise<Driver> {
     try {
       return await lead({
         ...this.#args,
+        logClock,
         // What an operator signed holds for the start that he saw, and not for a later night.
         trustDisks: this.#args.trustDisks === true && this.takeovers.count === 0,
         quarantine: this.#quarantine,
@@ -247,17 +255,26 @@ export class Engine {
     this.#heart = null;
   }
 
-  async #demandClock(): Promise<void> {
+  async #demandClock(logClock: LogClock): Promise<'borne out' | 'nobody says'> {
+    const reading = logClock.read();
     const aheadMs = await clockAheadMs(this.#args);
+    if (aheadMs === null) return 'nobody says';
     if (isTooFarAhead(aheadMs)) {
       throw new TakeoverFailed(`the clock is ${Math.round(aheadMs)} ms ahead of the replicas'`);
     }
+    logClock.bearOut(reading);
+    return 'borne out';
   }
 
-  #watchClock(doubt: (reason: string) => void): Timer {
-    return this.#args.clock.every(CLOCK_MS, () => {
-      this.#demandClock().catch((error: unknown) => doubt(String(error)));
-    });
+  /** One comparison at a time: a leap asks for one at every look. */
+  #compareClock(logClock: LogClock, doubt: (reason: string) => void): void {
+    if (this.#comparing) return;
+    this.#comparing = true;
+    this.#demandClock(logClock)
+      .catch((error: unknown) => doubt(String(error)))
+      .finally(() => {
+        this.#comparing = false;
+      });
   }
 
   #isStopped(): boolean {

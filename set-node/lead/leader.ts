@@ -131,7 +131,7 @@ function startEpoch(found: {
     commitLsn: setLog.commit,
     acked: setLog.acked(),
   };
-  const ts = timeMs(Math.max(state.ts, args.clock.now()));
+  const ts = timeMs(Math.max(state.ts, args.logClock.now()));
   const { entry } = batcher.seal({ kind: 'EPOCH_START', stamp, ts });
   recovered.sum = entry.sum;
   setLog.append(entry);

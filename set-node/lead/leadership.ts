@@ -1,3 +1,4 @@
+import type { Command } from '../../lib/core/command.ts';
 import type { Epoch, Lsn, SetId } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import type { Bus } from '../../lib/port/bus.ts';
@@ -6,6 +7,8 @@ import type { Crypto } from '../../lib/port/crypto.ts';
 import type { Log } from '../../lib/port/log.ts';
 import type { Random } from '../../lib/port/random.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
+import type { LogClock } from '../log/log-clock.ts';
+import type { Findings } from '../machine/context.ts';
 import type { Members } from '../log/members.ts';
 import type { Publisher } from '../read/publisher.ts';
 import type { Quarantine } from '../log/quarantine.ts';
@@ -18,11 +21,23 @@ export interface ReplySink {
   reply(tag: number, lsn: number, outcome: Uint8Array): void;
 }
 
+/** A command before its batch; `since` is monotonic, ms. */
+export type Waiting = {
+  readonly bytes: Uint8Array;
+  readonly command: Command;
+  readonly found: Findings;
+  readonly sink: ReplySink;
+  readonly tag: number;
+  readonly since: number;
+};
+
 export type DriverArgs = {
   readonly setId: SetId;
   readonly replicas: readonly ReplicaStore[];
   readonly quorum: number;
   readonly clock: Clock;
+  /** What entries are stamped with (rulings 7). */
+  readonly logClock: LogClock;
   readonly random: Random;
   readonly crypto: Crypto;
   readonly bus: Bus;

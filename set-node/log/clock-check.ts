@@ -3,7 +3,7 @@ import type { Probe, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { askAll } from './ask-all.ts';
 
 /** Rulings 7: packets would expire early. */
-const AHEAD_MS_MAX = 5_000;
+export const AHEAD_MS_MAX = 5_000;
 
 /** Two replicas of a Set on one disk are one replica: refused at start. Final. */
 export class SharedDataDirectory extends Error {
@@ -12,14 +12,14 @@ export class SharedDataDirectory extends Error {
 }
 
 /**
- * How far this node's clock is ahead of the median of its replicas', ms; 0 when it is not, or when
+ * How far this node's clock is ahead of the median of its replicas', ms; 0 when it is not, null when
  * fewer than Q answer. Throws {@link SharedDataDirectory} when two of them share a disk.
  */
 export async function clockAheadMs(args: {
   replicas: readonly ReplicaStore[];
   quorum: number;
   clock: Clock;
-}): Promise<number> {
+}): Promise<number | null> {
   const { replicas, quorum, clock } = args;
   // Ours is read first: a slow answer makes us look behind, never ahead.
   const now = clock.now();
@@ -30,7 +30,7 @@ export async function clockAheadMs(args: {
   });
   assertApart(probes);
   const clocks = probes.filter((probe) => probe !== null).map(({ clockMs }) => clockMs);
-  if (clocks.length < quorum) return 0;
+  if (clocks.length < quorum) return null;
   clocks.sort((a, b) => a - b);
   const lower = clocks[Math.floor((clocks.length - 1) / 2)] ?? now;
   const upper = clocks[Math.floor(clocks.length / 2)] ?? now;

@@ -1,6 +1,5 @@
 import { DecodeError } from '../../lib/core/bytes.ts';
 import type { SetId } from '../../lib/core/units.ts';
-import { timeMs } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
 import type { Counter, Metrics } from '../../lib/port/metrics.ts';
@@ -130,10 +129,10 @@ async function leadOnce(on: {
   driver: Driver;
   query: Query__Output;
 }): Promise<Answer> {
-  const { args, driver, query } = on;
+  const { driver, query } = on;
   const { state, seals } = driver;
   if (Number(query.atLsn) > state.lsn) return refused('set_unavailable');
-  const now = timeMs(Math.max(state.ts, args.clock.now()));
+  const now = driver.logTime();
   return readMemory({ state, seals, query, now }) ?? readLists(driver, query);
 }
 

@@ -151,8 +151,17 @@ export class StandbyWorld {
   /** The replicas' clock: that of the first process. */
   timeMs(): number {
     const [first] = this.nodes;
-    return first === undefined ? 0 : this.#startMs + first.clock.monotonicMs() + first.missedMs;
+    const ms = this.#startMs + this.sleptMs;
+    return first === undefined ? 0 : ms + first.clock.monotonicMs() + first.missedMs;
   }
+
+  /** Every machine sleeps for so long, nodes and replicas: only wall clocks show it. */
+  sleep(ms: number): void {
+    this.sleptMs += ms;
+    for (const { clock } of this.nodes) clock.jump(ms);
+  }
+
+  sleptMs = 0;
 
   readonly #startMs: number = new ManualClock().now();
 

@@ -9,6 +9,7 @@ import { StandbyWorld } from './standby-world.ts';
 
 const RESERVE = { type: 'ids.reserve', count: 1 } as const;
 const random = new SeededRandom(3);
+const DAY_MS = 24 * 3_600_000;
 
 function open(user: string): Command {
   const parsed = parseUserId(user);
@@ -212,6 +213,32 @@ describe('who must not lead', () => {
     await w.run(5_000);
     expect(heir.role).toBe('leading');
     expect(leader.role).toBe('following');
+  });
+
+  test('[L12] a clock that leaps a day is not stamped: log time would never come back', async () => {
+    const w = await StandbyWorld.start();
+    const leader = await w.untilLed(1_500);
+    await w.run(500);
+    leader.clock.jump(DAY_MS);
+    // Right after the leap, before anybody has compared clocks.
+    for (let asked = 0; asked < 20; asked++) {
+      leader.submit(RESERVE);
+      await w.run(25);
+    }
+    const heir = await w.untilLed(3_000, leader);
+    expect(heir).toBe(w.other(leader));
+    expect(await w.ask(heir, RESERVE)).toMatchObject({ status: 'ok' });
+    expect(heir.engine.driver?.state.ts).toBeLessThan(w.timeMs() + 5_000);
+  });
+
+  test('when everything has slept a day, log time is a day later with the next entry', async () => {
+    const w = await StandbyWorld.start();
+    const leader = await w.untilLed(1_500);
+    await w.run(500);
+    w.sleep(DAY_MS);
+    expect(await w.ask(leader, RESERVE)).toMatchObject({ status: 'ok' });
+    expect(leader.role).toBe('leading');
+    expect(leader.engine.driver?.state.ts).toBeGreaterThan(w.timeMs() - 5_000);
   });
 
   test('replicas that share a disk are refused', async () => {
