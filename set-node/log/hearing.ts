@@ -42,7 +42,7 @@ type Heard = {
   readonly trusted: boolean;
 };
 
-type HearArgs = TakeoverArgs & { readonly epoch: Epoch };
+type HearArgs = TakeoverArgs & { readonly epoch: Epoch; readonly owner: Uint8Array };
 
 /**
  * P3, P3b: reads journals under their fences, Q proved ones or a full house of all N, and chooses.
@@ -68,9 +68,12 @@ export async function hear(args: HearArgs, votes: Votes): Promise<Heard | Failed
     if (voices.length < needed) {
       return { failed: `epoch ${epoch}: too few replicas with a readable journal` };
     }
+    if (fullHouse && !trusted && !(await areFenced(args, asked))) {
+      return { failed: `epoch ${epoch}: not all replicas still hold its fence` };
+    }
     const winner = choose(withoutRejected(args, { voices, needed }));
     await assertPrefixes(args, { voices, winner });
-    const forgetful = await findAmnesia(args, { voices, winner });
+    const forgetful = await findAmnesia(args, { voices, winner, proved });
     const votesOn = new Set(
       proved.map(({ replica }) => replica).filter((replica) => !forgetful.has(replica)),
     );
@@ -107,6 +110,25 @@ function mayTrust(args: HearArgs, { promised, proved, incarnations }: Votes): bo
   }));
   log.error('trust_disks', { ...fields, trusted, reason: 'signed by the operator' });
   return true;
+}
+
+/**
+ * P3b: each of a full house held this fence while its journal was read: it holds it now, and is
+ * fenced once an epoch. One that was set back meanwhile, and re-admitted by a leader of before, may
+ * acknowledge to that one still; a second doubtful replica may have forgotten the same entry.
+ */
+async function areFenced(args: HearArgs, house: readonly Reply[]): Promise<boolean> {
+  const { clock, epoch, owner, replicas } = args;
+  const rows = await askAll({
+    clock,
+    calls: house.map(async ({ replica }) => replicas[replica]?.fenceRow() ?? null),
+    isEnough: () => false,
+  });
+  return house.every(({ reply: { incarnation } }, index) => {
+    const row = rows[index] ?? null;
+    if (row === null || row.incarnation !== incarnation) return false;
+    return row.fenceEpoch === epoch && equalBytes(row.fenceOwner, owner);
+  });
 }
 
 type Reading =
@@ -212,8 +234,9 @@ function withoutRejected(
  */
 async function findAmnesia(
   args: HearArgs,
-  { voices, winner }: { voices: readonly Voice[]; winner: Voice },
+  found: { voices: readonly Voice[]; winner: Voice; proved: readonly Reply[] },
 ): Promise<Set<number>> {
+  const { voices, winner } = found;
   const { setId, log, applied } = args;
   const evidence = applied.evidence.copy();
   for (const entry of winner.tail) evidence.note(entry);
@@ -221,7 +244,8 @@ async function findAmnesia(
   let least = 0;
   for (const { replica, reply, head } of voices) {
     const { incarnation, discardedBy } = reply;
-    const word = evidence.of({ replica, incarnation, discardedBy });
+    const proved = found.proved.some((one) => one.replica === replica);
+    const word = evidence.of({ replica, incarnation, discardedBy, proved });
     // What it acknowledged is of epoch `by` or lower: a head of a higher one has passed it.
     if (word === null || head.epoch > word.by) continue;
     const entry = await entryAt(args, winner, word.lsn);

@@ -1,12 +1,12 @@
 import { assert } from '../../lib/core/assert.ts';
-import { equalBytes } from '../../lib/core/bytes.ts';
+import { equalBytes, toHex } from '../../lib/core/bytes.ts';
 import type { Sha256Function } from '../../lib/core/journal-entry.ts';
 import { CorruptEntry } from '../../lib/core/journal-entry.ts';
 import type { Epoch, Lsn, SetId } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
-import type { Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
+import type { Fence, FenceRow, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
 import { doneOrEnough } from './ask-all.ts';
 import type { Difference } from './differences.ts';
@@ -49,6 +49,8 @@ type Outcome = 'joined' | 'waits' | 'donor' | 'failed';
 /** A replica that cannot be brought back just now is tried again, ever more seldom. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
+/** A candidate that lives has led, failed or tried again by then, with a greater epoch each time. */
+const OUTBID_MS = 5_000;
 
 /**
  * Which replicas count, and how the others come back: P4 repairs voters, P9 re-admits the doubtful
@@ -71,6 +73,8 @@ export class Members {
   /** Replicas whose return failed: when it is tried again, after how long, and what was said. */
   readonly #failures = new Map<number, { atMs: number; afterMs: number }>();
   readonly #told = new Map<number, string>();
+  /** Replicas that hold a fence which this epoch cannot pass: which, and since when. */
+  readonly #outbid = new Map<number, { fence: string; sinceMs: number }>();
 
   constructor(args: MembersArgs & { adopted: Adopted }) {
     const { adopted } = args;
@@ -162,13 +166,15 @@ export class Members {
     log.warn('replica_not_joined', { set: setId, replica, kind, reason });
   }
 
-  #differences({ replica, sharedLsn, kind }: Candidate, chain: Chain): AsyncGenerator<Difference> {
+  #differences({ replica, sharedLsn }: Candidate, chain: Chain): AsyncGenerator<Difference> {
+    // Of a damaged one nothing stays that was not compared.
+    const keeps = this.#args.setLog.isDamaged(replica) ? null : this.#epoch;
     return differences({
       donor: this.#store(chain.winner),
       target: this.#store(replica),
       from: sharedLsn,
       end: chain.end,
-      keeps: kind === 'voter' ? this.#epoch : null,
+      keeps,
       hash: this.#args.hash,
     });
   }
@@ -221,12 +227,14 @@ export class Members {
     }
     identity ??= await this.#record(candidate, others);
     if (identity === null) return 'failed';
+    // Entries of this leader above `end` are still there: they may have been committed meanwhile (I7).
+    const above = await headOf(store, chain.end);
     const admitted = await store.admit({
       ...identity,
       incarnations: this.#incarnations,
       clusterId,
       replicaId: replica,
-      head,
+      head: above.lsn > chain.end ? above : head,
     });
     if (admitted !== 'done') return 'failed';
     this.#fences.set(replica, identity);
@@ -307,12 +315,14 @@ export class Members {
       const row = await store.fenceRow();
       const lost = { replica, kind: 'absent', fence: this.#fence(0), sharedLsn: lsn(0) } as const;
       if (row === null) return lost;
-      if (row.fenceEpoch > this.#epoch) return null;
-      if (row.fenceEpoch < this.#epoch) {
+      const isOurs = row.fenceEpoch === this.#epoch && equalBytes(row.fenceOwner, this.#owner);
+      if (row.fenceEpoch >= this.#epoch && !isOurs) return this.#watchFence(replica, row);
+      this.#outbid.delete(replica);
+      if (!isOurs) {
         const reply = await store.takeOver({ epoch: this.#epoch, owner: this.#owner });
         if (reply.kind === 'no_row') return lost;
         if (reply.kind === 'refused') return null;
-      } else if (!equalBytes(row.fenceOwner, this.#owner)) return null;
+      }
       const fence = this.#fence(row.incarnation);
       this.#fences.set(replica, fence);
       const isNewest = row.incarnation >= (this.#incarnations[replica] ?? 0);
@@ -327,6 +337,24 @@ export class Members {
       if (!(error instanceof StoreError)) throw error;
       return null;
     }
+  }
+
+  /**
+   * Somebody asked for this replica's vote with an epoch that ours does not pass. While he tries to
+   * lead, his epochs grow; whoever gave up or died leaves a fence, and only a new epoch of ours
+   * brings this replica back (L10).
+   */
+  #watchFence(replica: number, { fenceEpoch, fenceOwner }: FenceRow): null {
+    const nowMs = this.#args.clock.monotonicMs();
+    const fence = `${fenceEpoch} ${toHex(fenceOwner)}`;
+    const before = this.#outbid.get(replica);
+    if (before?.fence !== fence) this.#outbid.set(replica, { fence, sinceMs: nowMs });
+    else if (nowMs - before.sinceMs >= OUTBID_MS) {
+      this.#args.onDoubt(
+        `replica ${replica} is fenced by epoch ${fenceEpoch}, and nobody leads in it`,
+      );
+    }
+    return null;
   }
 
   #fence(incarnation: number): Fence {

@@ -88,7 +88,7 @@ export async function takeOver(args: TakeoverArgs): Promise<Adopted> {
   });
   const votes = votesOf(replies);
   const { promised, incarnations } = votes;
-  const heard = await hear({ ...args, epoch }, votes);
+  const heard = await hear({ ...args, epoch, owner }, votes);
   if ('failed' in heard) throw new TakeoverFailed(heard.failed);
   const { winner, voices, votesOn } = heard;
   const fenceOf = (incarnation: number): Fence => ({ epoch, owner, incarnation });

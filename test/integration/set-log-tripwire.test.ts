@@ -112,11 +112,25 @@ test('[L15] what was applied before bears witness, too, however far below the ta
   const evidence = new Evidence();
   for (const entry of CHAIN) evidence.note(entry);
   // The replica does not count for a while: what was said before still stands.
-  evidence.note({ acked: [lsn(0), lsn(9), lsn(9)], epoch: E2 });
-  const asked = { replica: 0, incarnation: 1, discardedBy: 0 };
+  evidence.note({ acked: [lsn(0), lsn(9), lsn(9)], epoch: E2, commitLsn: lsn(7) });
+  const asked = { replica: 0, incarnation: 1, discardedBy: 0, proved: true };
   expect(evidence.of(asked)).toEqual({ lsn: 4, by: E1 });
   expect(evidence.of({ ...asked, discardedBy: E1 })).toEqual({ lsn: 4, by: E1 });
   expect(evidence.of({ ...asked, discardedBy: E2 })).toBeNull();
-  expect(evidence.of({ ...asked, incarnation: E1 * 4_096 + 3 })).toBeNull();
   expect(evidence.copy().of({ ...asked, replica: 1 })).toEqual({ lsn: 9, by: E2 });
+});
+
+test('[L15] of a leader that re-admitted it, what was committed when it was said counts', () => {
+  const evidence = new Evidence();
+  const acked = [lsn(6), lsn(6), lsn(6)] as const;
+  evidence.note({ acked, epoch: E2, commitLsn: lsn(4) });
+  const asked = { replica: 0, incarnation: E2 * 4_096 + 3, discardedBy: E2, proved: true };
+  // The rest may be of the time before: it is cut off where the journal is brought back.
+  expect(evidence.of(asked)).toEqual({ lsn: 4, by: E2 });
+  expect(evidence.of({ ...asked, incarnation: E1 * 4_096 + 3 })).toEqual({ lsn: 6, by: E2 });
+  // While it is being brought back its journal may be short.
+  expect(evidence.of({ ...asked, proved: false })).toBeNull();
+  expect(evidence.of({ ...asked, incarnation: (E2 + 1) * 4_096 + 3 })).toBeNull();
+  evidence.note({ acked, epoch: E2, commitLsn: lsn(0) });
+  expect(evidence.of(asked)).toBeNull();
 });
