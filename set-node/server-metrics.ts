@@ -2,7 +2,7 @@ import type { Timer } from '../lib/port/clock.ts';
 import type { Driver } from './lead/driver.ts';
 import type { Engine, EngineStatus } from './lead/engine.ts';
 import type { Publisher } from './read/publisher.ts';
-import type { SetServerArgs } from './server.ts';
+import type { SetStreamsArgs } from './streams.ts';
 
 const MEASURE_MS = 1_000;
 /** Of a takeover, without the wait for silence: mostly far below a second. */
@@ -10,7 +10,7 @@ const TAKEOVER_SECONDS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 const ROLES = ['starting', 'following', 'leading', 'refused', 'stopped'] as const;
 
 /** Registers a Set's metrics and brings them up to date each second. */
-export function measure(of: { args: SetServerArgs; engine: Engine; publisher: Publisher }): Timer {
+export function measure(of: { args: SetStreamsArgs; engine: Engine; publisher: Publisher }): Timer {
   const { args, engine, publisher } = of;
   const set = { set: args.setId };
   const follows = measureStandby(args, engine);
@@ -34,8 +34,8 @@ export function measure(of: { args: SetServerArgs; engine: Engine; publisher: Pu
 
 /** What replicas forgot, and how often they had to be brought back: counted from 0 for each. */
 export function countMemory(
-  args: Pick<SetServerArgs, 'metrics' | 'replicas' | 'setId'>,
-): Required<Pick<SetServerArgs, 'onAmnesia' | 'onReadmitted'>> {
+  args: Pick<SetStreamsArgs, 'metrics' | 'replicas' | 'setId'>,
+): Required<Pick<SetStreamsArgs, 'onAmnesia' | 'onReadmitted'>> {
   const counter = (name: string, help: string): ((replica: number) => void) => {
     const counted = args.metrics.counter({ name, help, labels: ['set', 'replica'] });
     const add = (value: number, replica: number): void =>
@@ -55,7 +55,7 @@ export function countMemory(
   };
 }
 
-function measureStandby(args: SetServerArgs, engine: Engine): (status: EngineStatus) => void {
+function measureStandby(args: SetStreamsArgs, engine: Engine): (status: EngineStatus) => void {
   const { metrics } = args;
   const labels = ['set'];
   const set = { set: args.setId };
@@ -96,7 +96,7 @@ function measureStandby(args: SetServerArgs, engine: Engine): (status: EngineSta
   };
 }
 
-function measureLeader(args: SetServerArgs): (driver: Driver | null) => void {
+function measureLeader(args: SetStreamsArgs): (driver: Driver | null) => void {
   const { metrics } = args;
   const labels = ['set'];
   const set = { set: args.setId };
@@ -134,7 +134,7 @@ function measureLeader(args: SetServerArgs): (driver: Driver | null) => void {
 const NOTHING_SEEN = { driver: null, ops: 0, batches: 0 };
 
 /** Of a node that does not lead they say 0: what it knew is no longer so. */
-function measureReplicas(args: SetServerArgs): (driver: Driver | null) => void {
+function measureReplicas(args: SetStreamsArgs): (driver: Driver | null) => void {
   const { metrics } = args;
   const labels = ['set', 'replica'];
   const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels });
@@ -156,7 +156,7 @@ function measureReplicas(args: SetServerArgs): (driver: Driver | null) => void {
  * Whether servers answer, also where nothing is written: a dead one keeps its place among those that
  * count, and an idle Set lacks nothing on it.
  */
-function measureReach(args: SetServerArgs): () => void {
+function measureReach(args: SetStreamsArgs): () => void {
   const reachable = args.metrics.gauge({
     name: 'hongbao_set_replica_reachable',
     help: '1 while it answers this node, whether or not this node leads.',

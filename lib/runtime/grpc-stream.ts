@@ -1,16 +1,24 @@
-import type { ClientDuplexStream, ServerDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
 import { DecodeError } from '../core/bytes.ts';
 import type { BatchStream, StreamListener } from './stream.ts';
 import { queueBatchesMax } from './stream.ts';
 
-type Duplex<In, Out> = ClientDuplexStream<Out, In> | ServerDuplexStream<In, Out>;
+/** What we need of a duplex call, the client's as well as the server's: the simulator has its own. */
+export interface DuplexCall<In, Out> {
+  on(event: 'error', heard: (error: Partial<ServiceError>) => void): unknown;
+  on(event: 'cancelled' | 'end' | 'close' | 'drain', heard: () => void): unknown;
+  on(event: 'data', heard: (batch: In) => void): unknown;
+  /** false: it is kept, and `drain` comes when there is room again. */
+  write(batch: Out): boolean;
+  end(): unknown;
+}
 
 /**
  * Either end of a gRPC stream behind {@link BatchStream}. Its listeners stay attached for good: a
  * duplex stream that reports an error to nobody kills the process on shutdown.
  */
 export class GrpcStream<In, Out> implements BatchStream<Out> {
-  readonly #duplex: Duplex<In, Out>;
+  readonly #duplex: DuplexCall<In, Out>;
   readonly #abort: (reason: string) => void;
   #listener: StreamListener<In> | null = null;
   #queue: Out[] = [];
@@ -19,7 +27,7 @@ export class GrpcStream<In, Out> implements BatchStream<Out> {
   #opened = false;
   #ending = false;
 
-  constructor(args: { duplex: Duplex<In, Out>; abort: (reason: string) => void }) {
+  constructor(args: { duplex: DuplexCall<In, Out>; abort: (reason: string) => void }) {
     this.#duplex = args.duplex;
     this.#abort = args.abort;
   }
@@ -82,8 +90,7 @@ export class GrpcStream<In, Out> implements BatchStream<Out> {
   }
 
   #write(batch: Out): void {
-    // The two ends declare write() apart, with the same meaning.
-    if (!(this.#duplex as { write(batch: Out): boolean }).write(batch)) this.#congested = true;
+    if (!this.#duplex.write(batch)) this.#congested = true;
   }
 
   #drain(): void {

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type {
   CallOptions,
   ChannelOptions,
@@ -14,23 +13,17 @@ import {
   Server,
   ServerCredentials,
   credentials,
-  loadPackageDefinition,
   logVerbosity,
   setLogVerbosity,
 } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { assert } from '../core/assert.ts';
 import type { ProtoGrpcType } from '../../proto/gen/hongbao.ts';
 import type { SetNodeHandlers } from '../../proto/gen/hongbao/SetNode.ts';
 import type { StepDownReply__Output } from '../../proto/gen/hongbao/StepDownReply.ts';
+import { hongbao } from './grpc-codec.ts';
 import { GrpcStream } from './grpc-stream.ts';
 import type { BatchStream, SetNodeClient, SetNodeStreams, StreamListener } from './stream.ts';
 import { messageBytesMax } from './stream.ts';
-
-const PROTO_FILE = fileURLToPath(new URL('../../proto/hongbao.proto', import.meta.url));
-
-/** Same choices as proto/gen was made with: the types are only true with these. */
-const LOADER_OPTIONS = { longs: String, enums: String, defaults: true, oneofs: true } as const;
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_send_message_length': messageBytesMax,
@@ -59,16 +52,6 @@ type Done<Answer> = (error: ServiceError | null, answer?: Answer) => void;
 
 // What goes wrong comes back as a value or a status; the library would also print it.
 setLogVerbosity(logVerbosity.NONE);
-
-let loaded: ProtoGrpcType['hongbao'] | undefined;
-
-function hongbao(): ProtoGrpcType['hongbao'] {
-  // The loader's own type knows nothing of the file; proto/gen is generated from that very file.
-  loaded ??= (
-    loadPackageDefinition(loadSync(PROTO_FILE, LOADER_OPTIONS)) as unknown as ProtoGrpcType
-  ).hongbao;
-  return loaded;
-}
 
 export type SetNodeServer = {
   /** The address as callers use it: with the port that was chosen when 0 was asked for. */
