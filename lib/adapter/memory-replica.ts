@@ -15,6 +15,7 @@ import type {
   Place,
   Probe,
   ReplicaStore,
+  Row,
   Scan,
   ScanReply,
   Schema,
@@ -97,11 +98,6 @@ export class MemoryReplica implements ReplicaStore {
     this.restart();
   }
 
-  /** A planted fault: it has not heard of any re-admission. */
-  forgetReadmission(): void {
-    this.#disk.readmission = null;
-  }
-
   /** One bit of a payload flips on the disk. */
   flipPayloadBit(at: number): void {
     const entry = this.#disk.journal[at - 1];
@@ -116,6 +112,11 @@ export class MemoryReplica implements ReplicaStore {
     this.#disk.snapshot = null;
   }
 
+  /** All rows of a projection table, in no order. */
+  rows(table: string): Row[] {
+    return this.#table(table).rows();
+  }
+
   discarded(): readonly Discarded[] {
     return this.#disk.discarded;
   }
@@ -124,7 +125,8 @@ export class MemoryReplica implements ReplicaStore {
 
   async bootstrap({ clusterId, replicaId, replicas, stillNew }: Bootstrap): Promise<Bootstrapped> {
     assert(replicaId >= 0 && replicaId < replicas, 'a replica is 0 .. replicas - 1');
-    const isLate = this.#use().state === null && (await stillNew?.()) === false;
+    const { state, anchor } = this.#use();
+    const isLate = state === null && !anchor && (await stillNew?.()) === false;
     const disk = this.#use();
     if (disk.state !== null) {
       const ours =
@@ -338,21 +340,29 @@ export class MemoryReplica implements ReplicaStore {
 
   async project(to: Lsn): Promise<Lsn> {
     const disk = this.#use();
-    const until = lsn(Math.max(disk.projected, Math.min(to, disk.commit)));
-    const entries = disk.journal.slice(disk.projected, until);
-    // On copies, so that an error in the middle leaves the tables as they were.
-    const tables = new Map<string, MemoryTable>();
-    for (const change of this.#changes(entries)) {
-      let table = tables.get(change.table);
-      if (table === undefined) {
+    const end = lsn(Math.max(disk.projected, Math.min(to, disk.commit)));
+    const entries = disk.journal.slice(disk.projected, end);
+    const until = lsn(disk.projected + entries.length);
+    const touched = new Set<MemoryTable>();
+    try {
+      for (const change of this.#changes(entries)) {
         tableOf(this.#schema.tables, change.table);
-        table = this.#table(change.table).copy();
-        tables.set(change.table, table);
+        const table = this.#table(change.table);
+        touched.add(table);
+        table.apply(change);
       }
-      table.apply(change);
+    } catch (error) {
+      // One transaction: an error in the middle leaves the tables as they were.
+      for (const table of touched) table.undo();
+      throw error;
     }
-    for (const [name, table] of tables) disk.tables.set(name, table);
+    for (const table of touched) table.keep();
     disk.projected = until;
+    // As far as there are entries, and never past a hole.
+    if (until < end) {
+      const text = `Set ${this.#setId}, LSN ${until + 1}: a committed row is missing`;
+      throw new StoreError('corrupt', text);
+    }
     return until;
   }
 

@@ -15,23 +15,45 @@ import {
 export class MemoryTable {
   readonly #table: Table;
   readonly #columns: readonly string[];
-  readonly #rows: Map<string, Row>;
-  /** Rows in the order of a key or index; forgotten at every change. */
-  readonly #sorted = new Map<string, Row[]>();
+  readonly #rows = new Map<string, Row>();
+  /** Of each unique index: its values, and the key of the row that has them. */
+  readonly #unique: readonly { readonly columns: readonly string[]; keys: Map<string, string> }[];
+  /** Rows in the order of a key or index, for those that somebody has asked for. */
+  readonly #sorted = new Map<string, { readonly order: readonly string[]; readonly rows: Row[] }>();
+  /** What changed since the last {@link keep}: keys, and the rows that they had. */
+  #undo: { readonly key: string; readonly row: Row | undefined }[] = [];
 
-  constructor(table: Table, rows: Map<string, Row> = new Map()) {
+  constructor(table: Table, rows: ReadonlyMap<string, Row> = new Map()) {
     this.#table = table;
     this.#columns = Object.keys(table.columns);
-    this.#rows = rows;
+    this.#unique = Object.values(table.indexes ?? {})
+      .filter(({ unique }) => unique === true)
+      .map(({ columns }) => ({ columns, keys: new Map() }));
+    for (const [key, row] of rows) this.#place(key, row);
+  }
+
+  /** What was applied stays. */
+  keep(): void {
+    this.#undo = [];
+  }
+
+  /** The rows are again those of the last {@link keep}. */
+  undo(): void {
+    for (const { key, row } of this.#undo.reverse()) this.#place(key, row);
+    this.#undo = [];
+  }
+
+  /** All of them, in no order. */
+  rows(): Row[] {
+    return [...this.#rows.values()];
   }
 
   /** A copy that changes by itself. Rows are never changed in place, so they are shared. */
   copy(): MemoryTable {
-    return new MemoryTable(this.#table, new Map(this.#rows));
+    return new MemoryTable(this.#table, this.#rows);
   }
 
   apply(change: Change): void {
-    this.#sorted.clear();
     switch (change.kind) {
       case 'put':
         assertRow(this.#table, change.row);
@@ -82,20 +104,50 @@ export class MemoryTable {
 
   #store(row: Row): void {
     const key = keyText(this.#pick(row, this.#table.key));
-    for (const { columns, unique } of Object.values(this.#table.indexes ?? {})) {
-      const value = this.#pick(row, columns);
-      // As in SQL, nulls are never equal to each other.
-      if (!unique || value.includes(null)) continue;
-      for (const [otherKey, other] of this.#rows) {
-        if (otherKey !== key && compareRows(this.#pick(other, columns), value) === 0) {
-          throw new StoreError('rejected', `two rows of ${this.#table.name} with one unique value`);
-        }
+    for (const { columns, keys } of this.#unique) {
+      const other = keys.get(keyText(this.#pick(row, columns)));
+      // As in SQL, nulls are never equal to each other: they are not in this map.
+      if (other !== undefined && other !== key) {
+        throw new StoreError('rejected', `two rows of ${this.#table.name} with one unique value`);
       }
     }
-    this.#rows.set(
+    this.#undo.push({ key, row: this.#rows.get(key) });
+    this.#place(
       key,
       row.map((value) => (value instanceof Uint8Array ? value.slice() : value)),
     );
+  }
+
+  /** Puts a row under its key, or takes it away, in every order and index. */
+  #place(key: string, row: Row | undefined): void {
+    const before = this.#rows.get(key);
+    for (const { columns, keys } of this.#unique) {
+      if (before !== undefined) keys.delete(keyText(this.#pick(before, columns)));
+      const value = row === undefined ? [null] : this.#pick(row, columns);
+      if (!value.includes(null)) keys.set(keyText(value), key);
+    }
+    for (const { order, rows } of this.#sorted.values()) {
+      if (before !== undefined) rows.splice(this.#firstAt(rows, { order, like: before }), 1);
+      if (row !== undefined) rows.splice(this.#firstAt(rows, { order, like: row }), 0, row);
+    }
+    if (row === undefined) this.#rows.delete(key);
+    else this.#rows.set(key, row);
+  }
+
+  /** Where the first row stands that is not below `like` in these columns. */
+  #firstAt(rows: readonly Row[], by: { order: readonly string[]; like: Row }): number {
+    const places = by.order.map((column) => this.#columns.indexOf(column));
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const row = rows[middle];
+      let order = 0;
+      for (const at of places) if ((order = compare(row?.[at], by.like[at])) !== 0) break;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   scan(scan: Scan): Row[] {
@@ -103,27 +155,36 @@ export class MemoryTable {
     const order = scanOrder(this.#table, scan.index);
     const bounded = this.#columns.indexOf(order[scan.prefix.length] ?? '');
     const places = order.slice(0, scan.prefix.length).map((c) => this.#columns.indexOf(c));
-    const rows = this.#inOrder(order).filter((row) => {
-      if (places.some((place, at) => compare(row[place], scan.prefix[at]) !== 0)) return false;
+    const sorted = this.#inOrder(order);
+    const like: Value[] = this.#columns.map(() => null);
+    for (const [at, place] of places.entries()) like[place] = scan.prefix[at] ?? null;
+    const rows: Row[] = [];
+    const first = this.#firstAt(sorted, { order: order.slice(0, places.length), like });
+    for (let at = first; at < sorted.length; at++) {
+      const row = sorted[at];
+      if (row === undefined) break;
+      if (places.some((place, index) => compare(row[place], scan.prefix[index]) !== 0)) break;
       const value = row[bounded];
-      if ((scan.from !== undefined || scan.to !== undefined) && value === null) return false;
-      if (scan.from !== undefined && compare(value, scan.from) < 0) return false;
-      return scan.to === undefined || compare(value, scan.to) <= 0;
-    });
+      if ((scan.from !== undefined || scan.to !== undefined) && value === null) continue;
+      if (scan.from !== undefined && compare(value, scan.from) < 0) continue;
+      if (scan.to !== undefined && compare(value, scan.to) > 0) break;
+      rows.push(row);
+    }
     if (scan.reverse === true) rows.reverse();
     return rows.slice(0, scan.limit).map((row) => [...row]);
   }
 
   #inOrder(order: readonly string[]): Row[] {
     const name = order.join();
-    let rows = this.#sorted.get(name);
-    if (rows === undefined) {
-      rows = [...this.#rows.values()].sort((a, b) =>
+    let sorted = this.#sorted.get(name);
+    if (sorted === undefined) {
+      const rows = this.rows().sort((a, b) =>
         compareRows(this.#pick(a, order), this.#pick(b, order)),
       );
-      this.#sorted.set(name, rows);
+      sorted = { order, rows };
+      this.#sorted.set(name, sorted);
     }
-    return rows;
+    return sorted.rows;
   }
 
   #pick(row: Row, columns: readonly string[]): Row {

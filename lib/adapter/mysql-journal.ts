@@ -56,7 +56,8 @@ export class MysqlJournal {
     return session.snapshot(async () => {
       const entries: Entry[] = [];
       let rest = limitBytes;
-      while ((rest > 0 || entries.length === 0) && entries.length < READ_ENTRIES_MAX) {
+      // Also where nothing is left: entries without a payload still fit.
+      while (entries.length < READ_ENTRIES_MAX) {
         const from = entries.at(-1)?.lsn ?? after;
         const rows = Math.min(SIZED_ROWS, READ_ENTRIES_MAX - entries.length);
         const fitting = await this.#rowsWithin(session, { after: from, rows, bytes: rest });

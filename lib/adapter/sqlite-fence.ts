@@ -1,10 +1,11 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { Epoch, Lsn, SetId } from '../core/units.ts';
 import { epoch, lsn } from '../core/units.ts';
-import type { Bootstrap, Fence, FenceRow, Place, TakeOverReply } from '../port/replica-store.ts';
+import type { Bootstrapped, Fence, FenceRow, Place, TakeOverReply } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
 import type { Readmission } from './replica-arguments.ts';
 import { mayFollow, mayReadmit, withIncarnation } from './replica-arguments.ts';
+import type { AskedBootstrap } from './sqlite-protocol.ts';
 import { insertAnchor } from './sqlite-schema.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { bytesOf, readHead } from './sqlite-statements.ts';
@@ -30,8 +31,8 @@ export class SqliteFence {
     this.#set = set;
   }
 
-  bootstrap({ clusterId, replicaId, replicas }: Bootstrap): 'made' | 'exists' | 'foreign_cluster' {
-    const found = inTransaction(this.#statements.db, () => {
+  bootstrap({ clusterId, replicaId, replicas, makes }: AskedBootstrap): Bootstrapped {
+    const found = inTransaction(this.#statements.db, (): Bootstrapped => {
       const vote = this.vote();
       if (vote !== null) {
         const ours = equalBytes(vote.clusterId, clusterId) && vote.replicaId === replicaId;
@@ -40,6 +41,7 @@ export class SqliteFence {
       // P0: whatever is left of an earlier life must come back by P9, with a new incarnation.
       if (this.#statements.sql('SELECT 1 FROM journal LIMIT 1').get() !== undefined)
         return 'exists';
+      if (!makes) return 'late';
       insertAnchor(this.#statements.db, this.#set);
       this.#statements
         .sql('INSERT INTO replica_state VALUES (?, ?, ?, 1, 0, ?, ?)')

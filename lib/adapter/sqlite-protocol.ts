@@ -1,4 +1,4 @@
-import type { Fence, ReplicaStore, StoreErrorCode } from '../port/replica-store.ts';
+import type { Bootstrap, Fence, ReplicaStore, StoreErrorCode } from '../port/replica-store.ts';
 
 /** What goes between the thread that uses a replica and the worker that holds its file. */
 export type WorkerSetup = {
@@ -21,6 +21,9 @@ export type Failure = { readonly code: StoreErrorCode | 'assertion'; readonly me
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly failure: Failure };
+
+/** Without `makes` it answers `late` where rows would be made: a question cannot go to the worker. */
+export type AskedBootstrap = Omit<Bootstrap, 'stillNew'> & { readonly makes: boolean };
 
 /** Entries as blobs whose memory changes hands: a clone of their parts costs more than the append. */
 export type EncodedAppend = { readonly fence: Fence; readonly entries: readonly Uint8Array[] };

@@ -3,10 +3,17 @@ import { AssertionFailed, assert } from '../core/assert.ts';
 import type { Entry } from '../core/journal-entry.ts';
 import { encodeEntry } from '../core/journal-entry.ts';
 import type { SetId } from '../core/units.ts';
-import type { Place, ReplicaStore } from '../port/replica-store.ts';
+import type { Bootstrapped, Place, ReplicaStore } from '../port/replica-store.ts';
 import { StoreError } from '../port/replica-store.ts';
 import { assertEntries, assertOwner, assertPlace } from './replica-arguments.ts';
-import type { Call, EncodedAppend, Method, Reply, WorkerSetup } from './sqlite-protocol.ts';
+import type {
+  AskedBootstrap,
+  Call,
+  EncodedAppend,
+  Method,
+  Reply,
+  WorkerSetup,
+} from './sqlite-protocol.ts';
 
 export type SqliteReplicaOptions = {
   /** The file; its folder is made when missing. Two replicas never share one. */
@@ -82,11 +89,15 @@ class SqliteReplica implements ReplicaStore {
 
   readonly bootstrap: ReplicaStore['bootstrap'] = async ({ stillNew, ...args }) => {
     assert(args.replicaId >= 0 && args.replicaId < args.replicas, 'a replica is 0 .. replicas - 1');
-    // The file is opened by this very process: nobody puts another one in its place.
-    if (stillNew !== undefined && (await this.fenceRow()) === null && !(await stillNew())) {
-      return 'late';
-    }
-    return this.#call('bootstrap', { ...args, clusterId: own(args.clusterId) });
+    const ask = (makes: boolean): Promise<Bootstrapped> => {
+      const asked: AskedBootstrap = { ...args, clusterId: own(args.clusterId), makes };
+      // The pair of the worker's `bootstrap`.
+      return this.#post('bootstrap', [asked]) as Promise<Bootstrapped>;
+    };
+    if (stillNew === undefined) return ask(true);
+    const found = await ask(false);
+    // The file is opened by this very process: nobody puts another one in its place meanwhile.
+    return found === 'late' && (await stillNew()) ? ask(true) : found;
   };
 
   readonly takeOver: ReplicaStore['takeOver'] = async (args) => {

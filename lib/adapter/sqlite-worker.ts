@@ -6,11 +6,12 @@ import { AssertionFailed, assert } from '../core/assert.ts';
 import { decodeEntry } from '../core/journal-entry.ts';
 import type { Lsn } from '../core/units.ts';
 import { setId } from '../core/units.ts';
-import type { AppendReply, ReplicaStore, Schema } from '../port/replica-store.ts';
+import type { AppendReply, Bootstrapped, ReplicaStore, Schema } from '../port/replica-store.ts';
 import { SqliteFence } from './sqlite-fence.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { SqliteProjection } from './sqlite-projection.ts';
 import type {
+  AskedBootstrap,
   Call,
   EncodedAppend,
   Failure,
@@ -31,10 +32,13 @@ const CHECKPOINT_PAGES = 4_096;
 const LOG_BYTES_KEPT = 64 * 1_048_576;
 
 type Handlers = {
-  [M in Exclude<Method, 'close' | 'append'>]: (
+  [M in Exclude<Method, 'close' | 'append' | 'bootstrap'>]: (
     ...args: Parameters<ReplicaStore[M]>
   ) => Awaited<ReturnType<ReplicaStore[M]>> | ReturnType<ReplicaStore[M]>;
-} & { append: (args: EncodedAppend) => AppendReply };
+} & {
+  append: (args: EncodedAppend) => AppendReply;
+  bootstrap: (args: AskedBootstrap) => Bootstrapped;
+};
 
 assert(parentPort !== null, 'this file runs as a worker');
 const port = parentPort;

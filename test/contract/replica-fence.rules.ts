@@ -93,6 +93,21 @@ export const FENCE_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS1e',
+    says: 'nor is it asked where a journal is there without a row, be it only the anchor',
+    check: async (world) => {
+      await startVoter(world.store);
+      await world.dropFenceRow();
+      let asked = 0;
+      const stillNew = async (): Promise<boolean> => {
+        asked += 1;
+        return false;
+      };
+      expect(await world.store.bootstrap({ ...BOOT, stillNew })).toBe('exists');
+      expect(asked).toBe(0);
+    },
+  },
+  {
     id: 'RS2a',
     says: 'a higher epoch is promised, with a report of head, commit point and incarnations',
     check: async (world) => {

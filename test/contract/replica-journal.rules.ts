@@ -286,6 +286,25 @@ export const JOURNAL_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS5c',
+    says: 'as many as fit: empty ones still follow where the limit is reached',
+    check: async (world) => {
+      const chain: Entry[] = [];
+      const payload = (at: number): Uint8Array => new Uint8Array(at === 1 ? 10 : 0);
+      while (chain.length < 150) {
+        const prev = chain.at(-1) ?? null;
+        chain.push(makeEntry({ prev, payload: payload(chain.length) }));
+      }
+      await startVoter(world.store);
+      await world.store.append({ fence: FENCE_A, entries: chain });
+      const read = async (after: number, limitBytes: number): Promise<number> =>
+        (await world.store.read({ after: lsn(after), limitBytes })).length;
+      expect(await read(2, 0)).toBe(148);
+      expect(await read(0, 10)).toBe(150);
+      expect(await read(0, 9)).toBe(1);
+    },
+  },
+  {
     id: 'RS5b',
     says: 'a flipped bit comes back as it is, and unseal names Set and LSN',
     check: async (world) => {

@@ -172,6 +172,24 @@ export const PROJECTION_RULES: readonly Rule<ReplicaWorld>[] = [
     },
   },
   {
+    id: 'RS12n',
+    says: 'where a committed entry is missing the tables stop before it, and it is said',
+    check: async (world) => {
+      await committed(world.store, [[addTo('ann', 1)], [addTo('ann', 2)], [addTo('ann', 4)]]);
+      const entries = (await world.store.read({ after: lsn(0), limitBytes: 9_999 })).slice(0, 2);
+      await world.restart();
+      const by = { epoch: E2, owner: FENCE_A.owner, incarnation: 2, after: lsn(0) };
+      expect(await world.store.restore({ ...by, entries })).toBe('done');
+      for (const _ of [1, 2]) {
+        const call = world.store.project(lsn(3));
+        await expect(call).rejects.toMatchObject({ name: 'StoreError', code: 'corrupt' });
+        await expect(call).rejects.toThrow('Set 7, LSN 3');
+        expect(await world.store.projectedLsn()).toBe(2);
+        expect(await rows(world.store, { table: 'totals' })).toEqual([['ann', 3, 2, null]]);
+      }
+    },
+  },
+  {
     id: 'RS12g',
     says: 'a long way is gone in one call, and appends get in between',
     check: async (world) => {
