@@ -38,6 +38,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verb/bench.ts'),
   },
   {
+    name: 'sim',
+    summary: 'walk the real code through simulated faults, seed by seed, and judge every step',
+    load: () => import('./verb/sim.ts'),
+  },
+  {
     name: 'prove',
     summary: 'run a proof against the real thing and write down what it found',
     load: () => import('./verb/prove.ts'),

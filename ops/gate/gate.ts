@@ -5,11 +5,19 @@
 import type { Finished, Part, PartContext } from './part.ts';
 import { Processes } from './processes.ts';
 import { promtoolPart } from './promtool-part.ts';
+import { simPart } from './sim-part.ts';
 import { smokePart } from './smoke-part.ts';
 import { STATIC_PARTS } from './static-parts.ts';
-import { VITEST_PARTS } from './vitest-parts.ts';
+import { QUICK_VITEST_PARTS, SLOW_VITEST_PARTS } from './vitest-parts.ts';
 
-export const PARTS: readonly Part[] = [...STATIC_PARTS, smokePart, promtoolPart, ...VITEST_PARTS];
+export const PARTS: readonly Part[] = [
+  ...STATIC_PARTS,
+  smokePart,
+  promtoolPart,
+  ...QUICK_VITEST_PARTS,
+  simPart,
+  ...SLOW_VITEST_PARTS,
+];
 
 /** The longest a gate may take: over it something hangs, and an answer is worth more than hope. */
 const GATE_TIMEOUT_MS = 12 * 60_000;
@@ -116,12 +124,13 @@ function notRun(part: Part): Finished {
   return { name: part.name, seconds: 0, passed: 0, failed: 0, skipped: 1, output: 'not run' };
 }
 
-function describe({ name, seconds, passed, failed, skipped, output }: Finished): string {
+function describe({ name, seconds, passed, failed, skipped, output, note }: Finished): string {
   const verdict = failed > 0 ? 'FAIL' : passed > 0 ? 'pass' : 'none';
   const counts = [
     `${passed} passed`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(note === undefined ? [] : [note]),
   ].join(', ');
   const line = `${verdict}  ${name.padEnd(12)}${seconds.toFixed(1).padStart(6)} s  ${counts}\n`;
   return failed > 0 ? `\n${output.trimEnd()}\n${line}\n` : line;

@@ -7,6 +7,8 @@ export interface Findings {
   readonly skipped: number;
   /** What to show a person when something failed. */
   readonly output: string;
+  /** What was looked at, in a line, for a part whose counts do not say it. */
+  readonly note?: string;
 }
 
 /** One part of the gate. */

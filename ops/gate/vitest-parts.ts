@@ -47,12 +47,13 @@ function vitestPart({ name, projects, serial = false }: VitestPartOptions): Part
   };
 }
 
-/** The parts of test/, from the fastest to the slowest. */
-export const VITEST_PARTS: readonly Part[] = [
+/** The parts of test/, from the fastest to the slowest; the simulator itself runs in between. */
+export const QUICK_VITEST_PARTS: readonly Part[] = [
   vitestPart({ name: 'tidy', projects: ['tidy'] }),
-  vitestPart({ name: 'unit', projects: ['unit', 'property', 'golden'] }),
+  vitestPart({ name: 'unit', projects: ['unit', 'property', 'golden', 'sim'] }),
   vitestPart({ name: 'contract', projects: ['contract'] }),
-  vitestPart({ name: 'sim', projects: ['sim'] }),
+];
+export const SLOW_VITEST_PARTS: readonly Part[] = [
   vitestPart({ name: 'integration', projects: ['integration'], serial: true }),
   vitestPart({ name: 'browser', projects: ['browser'], serial: true }),
 ];

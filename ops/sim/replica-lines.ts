@@ -18,6 +18,14 @@ export type Weather = {
   readonly disorderly: boolean;
 };
 
+export const CALM_LINES: Weather = {
+  lostRequest: 0,
+  lostAnswer: 0,
+  late: 0,
+  slow: 0,
+  disorderly: false,
+};
+
 const WRITES = new Set([
   'append',
   'truncate',
@@ -32,6 +40,16 @@ const QUICK = new Set(['append', 'fenceRow', 'beat', 'resign', 'probe']);
 const ORDERED = new Set(['truncate', 'restore']);
 const LATE_DISORDERLY = 250;
 const TIMEOUT_MS = 30;
+/** A broken line stays broken until somebody mends it. */
+const BROKEN_MS = 60_000;
+
+/**
+ * What becomes of calls of one name to one replica, until it is lifted. `lost`: they do not arrive.
+ * `held`: they arrive when it is lifted, and the caller waits. `late`: the same, and the caller has
+ * heard `unknown` long before. `breaks`: the first one is done, and the line breaks before its answer.
+ */
+export type Bias = 'lost' | 'held' | 'late' | 'breaks';
+type Biased = { readonly how: Bias; readonly lifted: Promise<void>; readonly lift: () => void };
 
 /** What adapters over a network wait for an answer. */
 function deadlineMs(name: string): number {
@@ -46,6 +64,8 @@ export class ReplicaLines {
   /** Replicas whose line to this process is cut, until when. */
   readonly #cutUntilMs = [0, 0, 0];
   #numbUntilMs = 0;
+  /** By call and replica. */
+  readonly #biases = new Map<string, Biased>();
 
   /** `clock` is the world's: lines do not stand still with a process. */
   constructor(args: {
@@ -73,6 +93,41 @@ export class ReplicaLines {
   cut(replica: number, ms: number): void {
     const until = this.#args.clock.monotonicMs() + ms;
     this.#cutUntilMs[replica] = Math.max(until, this.#cutUntilMs[replica] ?? 0);
+  }
+
+  uncut(replica: number): void {
+    this.#cutUntilMs[replica] = 0;
+  }
+
+  bias(args: { replica: number; call: keyof ReplicaStore; how: Bias }): void {
+    let lift = (): void => undefined;
+    const lifted = new Promise<void>((resolve) => {
+      lift = resolve;
+    });
+    this.#biases.set(`${args.call}@${args.replica}`, { how: args.how, lifted, lift });
+  }
+
+  lift(replica: number, call: keyof ReplicaStore): void {
+    for (const key of [`${call}@${replica}`, `${call}@${replica}, before`]) {
+      this.#biases.get(key)?.lift();
+      this.#biases.delete(key);
+    }
+  }
+
+  /** Only calls that are on their way wait for {@link lift}; what comes now is not biased. */
+  detach(replica: number, call: keyof ReplicaStore): void {
+    const biased = this.#biases.get(`${call}@${replica}`);
+    if (biased === undefined) return;
+    this.#biases.delete(`${call}@${replica}`);
+    this.#biases.set(`${call}@${replica}, before`, biased);
+  }
+
+  /** Nothing is cut or biased any more. */
+  heal(): void {
+    this.#cutUntilMs.fill(0);
+    this.#numbUntilMs = 0;
+    for (const { lift } of this.#biases.values()) lift();
+    this.#biases.clear();
   }
 
   /** Its beats reach nobody for a while; everything else does. */
@@ -105,14 +160,16 @@ export class ReplicaLines {
     const backMs = this.#delay(slow);
     const laterMs = chance.below(1_500);
     await sleep(clock, thereMs);
-    if (this.#isCut(site.replica) || fate < lostRequest) {
+    const biased = this.#biases.get(`${name}@${site.replica}`);
+    if (this.#isCut(site.replica) || fate < lostRequest || biased?.how === 'lost') {
       await sleep(clock, TIMEOUT_MS);
       throw new StoreError('unavailable', `${name}: replica ${site.replica} does not answer`);
     }
     if ((name === 'beat' || name === 'resign') && this.#numbUntilMs > clock.monotonicMs()) {
       throw new StoreError('unavailable', `${name}: nobody hears it`);
     }
-    if (site.frozen !== null) return this.#hang(site, name, args);
+    if (site.frozen !== null) return this.#hang(site, { name, args, until: site.frozen });
+    if (biased?.how === 'held') return this.#hang(site, { name, args, until: biased.lifted });
     const unknown = (): StoreError =>
       new StoreError('unknown', `${name}: no answer of replica ${site.replica}`);
     const mayBeLate = WRITES.has(name) && (disorderly || !ORDERED.has(name));
@@ -122,15 +179,25 @@ export class ReplicaLines {
       await sleep(clock, TIMEOUT_MS);
       throw unknown();
     }
+    if (biased?.how === 'late') {
+      const landing = biased.lifted.then(() => this.#land(site, name, args));
+      landing.catch(() => undefined);
+      await sleep(clock, TIMEOUT_MS);
+      throw unknown();
+    }
     const reply = await this.#land(site, name, args);
+    if (biased?.how === 'breaks') this.cut(site.replica, BROKEN_MS);
     await sleep(clock, backMs);
     if (this.#isCut(site.replica) || fate < lostRequest + late + lostAnswer) throw unknown();
     return reply;
   }
 
-  /** The server is stopped: the caller hears of a deadline, and the call is done later. */
-  async #hang(site: Site, name: string, args: readonly unknown[]): Promise<unknown> {
-    const thawed = (site.frozen ?? Promise.resolve()).then(() => this.#land(site, name, args));
+  /** The server is stopped, or the call held: the caller hears of a deadline; it is done later. */
+  async #hang(
+    site: Site,
+    { name, args, until }: { name: string; args: readonly unknown[]; until: Promise<void> },
+  ): Promise<unknown> {
+    const thawed = until.then(() => this.#land(site, name, args));
     thawed.catch(() => undefined);
     const late = sleep(this.#args.clock, deadlineMs(name)).then(() => {
       const code = WRITES.has(name) ? 'unknown' : 'unavailable';

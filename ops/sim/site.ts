@@ -12,23 +12,30 @@ import type {
   ReplicaStore,
   Schema,
 } from '../../lib/port/replica-store.ts';
+import { StoreError } from '../../lib/port/replica-store.ts';
 import type { History } from './log/history.ts';
 import { holdChain } from './log/history.ts';
 import type { Trace } from './trace.ts';
 import { hold } from './trace.ts';
 
 const ALL_BYTES = 2 ** 40;
+/** What a full disk refuses. */
+const GROWS = new Set(['append', 'restore', 'project', 'writeSnapshot', 'truncate']);
 type Copy = {
   readonly disk: MemoryDisk;
   readonly journal: readonly Entry[];
   readonly proved: boolean;
+  /** How often it had been re-admitted when the copy was made. */
+  readonly admissions: number;
 };
 
 /** A replica's server: its disk, and an observer's own picture of the journal on it. */
 export class Site {
   readonly replica: number;
+  /** `set.replica`, for the trace. */
+  readonly name: string;
   readonly disk: MemoryReplica;
-  /** What nodes talk to: the disk, or a mutant around it. */
+  /** What nodes talk to. */
   readonly store: ReplicaStore;
   readonly #history: History;
   readonly #trace: Trace;
@@ -39,6 +46,13 @@ export class Site {
   /** Wiped or set back, and not re-admitted since. */
   damage: 'none' | 'old' | 'reverted' | 'wiped' = 'none';
   #incarnation = 0;
+  /** Counted here, whatever the code under test calls its incarnations. */
+  #admissions = 0;
+  /** Epoch of whoever re-admitted it last. */
+  #admittedBy = 0;
+
+  /** Its disk takes nothing more; it still answers. */
+  full = false;
 
   /** Resolves when a stopped server goes on; null while it runs. */
   frozen: Promise<void> | null = null;
@@ -50,17 +64,26 @@ export class Site {
     clock: Clock;
     history: History;
     trace: Trace;
-    mutate: (disk: MemoryReplica, replica: number) => ReplicaStore;
   }) {
     this.replica = args.replica;
+    this.name = `${args.setId}.${args.replica}`;
     this.disk = new MemoryReplica(args.setId, args.schema, () => args.clock.now());
-    this.store = args.mutate(this.disk, args.replica);
+    this.store = this.disk;
     this.#history = args.history;
     this.#trace = args.trace;
   }
 
   get journal(): readonly Entry[] {
     return this.#journal;
+  }
+
+  /** The highest epoch that it has promised itself to, as far as was seen. */
+  get fence(): number {
+    return this.#fence.epoch;
+  }
+
+  get admissions(): number {
+    return this.#admissions;
   }
 
   /** One call after the other: what goes on at once after a stop must not blur the picture. */
@@ -75,6 +98,9 @@ export class Site {
     if (name === 'setCommit') {
       const { lsn: at } = args[0] as Place;
       this.#history.announce(at, 'a commit point');
+    }
+    if (this.full && GROWS.has(name)) {
+      throw new StoreError('unavailable', `${name}: the disk of replica ${this.replica} is full`);
     }
     const method: unknown = Reflect.get(this.store, name);
     if (typeof method !== 'function') throw new Error(`a store has no ${name}`);
@@ -94,6 +120,11 @@ export class Site {
       await this.#look(0);
     } else if (name === 'takeOver' || name === 'admit') {
       await this.#lookFence();
+      if (name === 'admit' && reply === 'done') {
+        this.#admissions += 1;
+        this.#admittedBy = (args[0] as Pick<Fence, 'epoch'>).epoch;
+        this.#history.readmitted(this.replica, this.#journal);
+      }
     }
     return reply;
   }
@@ -106,6 +137,8 @@ export class Site {
         `I6 replica ${replica}: epoch ${fence.epoch} wrote below the fence ${this.#fence.epoch}`,
       ),
     );
+    // Also when the fence that it should have raised is nowhere to be seen.
+    this.#fence = { ...this.#fence, epoch: Math.max(this.#fence.epoch, fence.epoch) };
     for (const entry of entries) {
       this.#history.see(entry);
       const there = this.#journal[entry.lsn - 1];
@@ -174,15 +207,21 @@ export class Site {
    * that this replica had more (rulings 6). False when no such copy was kept.
    */
   revert(others: readonly Site[]): boolean {
+    const { replica } = this;
     const now = this.disk.diskCopy().take();
-    const copy = this.#copies.find(({ disk, journal, proved }) => {
+    const copy = this.#copies.find(({ disk, journal, proved, admissions }) => {
       const then = disk.take();
       if (!proved || then.state === null || now.state === null) return false;
-      if (then.state.incarnation < now.state.incarnation) return true;
+      if (admissions < this.#admissions) return true;
       const same =
         then.state.fenceEpoch === now.state.fenceEpoch &&
         then.discarded.length === now.discarded.length;
-      return same && others.every((other) => knowsMore(other, this.replica, journal.length));
+      return (
+        same &&
+        others.every((other) =>
+          knowsMore(other, { replica, head: journal.length, since: this.#admittedBy }),
+        )
+      );
     });
     if (copy === undefined || this.damage !== 'none') return false;
     this.disk.revert(copy.disk);
@@ -198,7 +237,8 @@ export class Site {
     if (this.damage !== 'none') return;
     const proved = (await this.disk.fenceRow())?.proved === true;
     const disk = this.disk.diskCopy();
-    this.#copies = [...this.#copies.slice(-2), { disk, journal: this.#journal, proved }];
+    const copy = { disk, journal: this.#journal, proved, admissions: this.#admissions };
+    this.#copies = [...this.#copies.slice(-2), copy];
   }
 
   /** An old copy comes back; false when none was kept. */
@@ -220,11 +260,19 @@ export class Site {
   }
 }
 
-/** Does the newest word in this journal name an LSN of `replica` above `head`, in its last epoch? */
-function knowsMore(site: Site, replica: number, head: number): boolean {
+/**
+ * Does the newest word in this journal name an LSN of `replica` above `head`, in its last epoch? Of
+ * a word of the epoch that re-admitted it only the committed part counts: it may be of before.
+ */
+function knowsMore(
+  site: Site,
+  { replica, head, since }: { replica: number; head: number; since: number },
+): boolean {
   const entry = site.journal.findLast(({ acked }) => (acked[replica] ?? 0) > 0);
   const fence = site.disk.diskCopy().take().state?.fenceEpoch;
-  return entry !== undefined && entry.epoch === fence && (entry.acked[replica] ?? 0) > head;
+  if (entry === undefined || entry.epoch !== fence || entry.epoch < since) return false;
+  const acked = entry.acked[replica] ?? 0;
+  return (entry.epoch > since ? acked : Math.min(acked, entry.commitLsn)) > head;
 }
 
 /** P0, P3b from outside: has this server a vote as far as all disks together know? */

@@ -1,16 +1,20 @@
 import { LIMITS } from '../../lib/core/limits.ts';
 import { JSON_FLAG, parseArgs, printResult, UsageError, usageOf } from '../cli.ts';
 import type { FlagValues, Result, Verb } from '../cli.ts';
+import { proveConformance } from '../prove/conformance.ts';
 import { proveKillEmbedded } from '../prove/kill-embedded.ts';
 import { membersFor, SABOTAGES } from '../prove/kill-world.ts';
 import { proveLeaderKill } from '../prove/set/leader-kill.ts';
 import { proveReplicaFaults, SCENARIOS } from '../prove/set/replica-faults.ts';
 import { SET_SABOTAGES } from '../prove/set/sabotage.ts';
+import { proveSim, SIM_250 } from '../prove/sim-250.ts';
 import { writeProof } from '../prove/write.ts';
 
 const NAME = 'prove';
 const SUMMARY = 'run a proof against the real thing and write down what it found';
 const SEED_MAX = 2 ** 32 - 1;
+/** Of the proof that is written down. */
+const SCRIPTS = 1_000;
 const FLAGS = {
   rounds: {
     kind: 'integer',
@@ -54,6 +58,13 @@ const FLAGS = {
     max: 5_000,
     fallback: 500,
   },
+  scripts: {
+    kind: 'integer',
+    help: 'conformance: scripts, each of its own seed',
+    min: 1,
+    max: 100_000,
+    fallback: SCRIPTS,
+  },
   seed: { kind: 'integer', help: 'repeats the choices of a run', min: 0, max: SEED_MAX },
   sabotage: {
     kind: 'text',
@@ -85,9 +96,11 @@ const PROOFS: Readonly<Record<string, (values: Values) => Promise<Proof>>> = {
       sabotage: SABOTAGES.find((kind) => kind === values.sabotage) ?? null,
       say,
     }),
+  conformance: (values) => proveConformance({ ...values, say }),
   'leader-kill': (values) => proveLeaderKill({ ...setOptions(values), kills: values.kills }),
   'replica-faults': (values) =>
     proveReplicaFaults({ ...setOptions(values), scenarios: values.scenario, pace: PACE }),
+  'sim-250': () => proveSim({ ...SIM_250, say }),
 };
 
 function setOptions({ rate, seed, sabotage }: Values) {
@@ -125,7 +138,8 @@ export const verb: Verb = {
     for (const line of findings) console.error(line);
     if (keptDir !== null) console.error(`what is left of it is in ${keptDir}`);
     // A part of the proof, or a broken one, is not the proof.
-    const isWhole = flags.sabotage === undefined && flags.scenario.length === 0;
+    const isWhole =
+      flags.sabotage === undefined && flags.scenario.length === 0 && flags.scripts >= SCRIPTS;
     if (isWhole) console.log(`written: ${await writeProof({ name, result })}`);
     if (flags.json) printResult(result);
     return result.ok ? 0 : 1;
@@ -134,6 +148,12 @@ export const verb: Verb = {
 
 function checkFlags(name: string, flags: FlagValues<typeof FLAGS>): void {
   const { sabotage } = flags;
+  if (sabotage !== undefined && name === 'sim-250') {
+    throw new UsageError('sim-250 has no --sabotage: ./hongbao sim --mutants plants mistakes');
+  }
+  if (name === 'conformance' && sabotage !== undefined) {
+    throw new UsageError('conformance has no --sabotage: its test plants differences');
+  }
   const lies: readonly string[] = name === 'kill-embedded' ? SABOTAGES : SET_SABOTAGES;
   if (sabotage !== undefined && !lies.includes(sabotage)) {
     throw new UsageError(`--sabotage of ${name} is one of ${lies.join(', ')}`);

@@ -90,6 +90,24 @@ export const DENIALS: readonly { files: string; imports: readonly string[]; why:
     ],
     why: 'a bug that the audit shares with the Set would audit itself; it decodes by SPEC',
   },
+  {
+    files: 'ops/sim/check/**',
+    imports: [
+      'lib/core/command.ts',
+      'lib/core/batch.ts',
+      'lib/core/outcome.ts',
+      'lib/core/transfer.ts',
+      'lib/core/allocation.ts',
+      'lib/core/account.ts',
+      'lib/core/packet.ts',
+      'lib/core/ids.ts',
+      'set-node',
+      'router',
+      'access',
+      'reconciler',
+    ],
+    why: 'judges what these do, by SPEC alone',
+  },
 ];
 
 /** One room per library: the only files that import a package. Packages not named: lib/adapter. */

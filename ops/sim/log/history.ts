@@ -4,6 +4,7 @@ import type { Trace } from '../trace.ts';
 import { hold } from '../trace.ts';
 
 const QUORUM = 2;
+const NONE = new Uint8Array(0);
 
 /**
  * What an observer beside the replicas knows: every entry that was ever written, and what is
@@ -17,11 +18,16 @@ export class History {
   readonly #holders = new Map<string, Set<number>>();
   /** Checksums that were on a quorum under their own epoch's fence; LSN n at n - 1. */
   readonly #stored: string[] = [];
+  readonly #entries: Entry[] = [];
   /** Those that a leader announced: by an answer, or by a commit point. They stay (I1, I2, I7). */
   readonly committed: string[] = [];
 
-  constructor(trace: Trace) {
+  readonly #onCommitted: (entry: Entry) => void;
+
+  /** `onCommitted` hears of every announced entry once, in order of LSN. */
+  constructor(trace: Trace, onCommitted: (entry: Entry) => void = () => undefined) {
     this.#trace = trace;
+    this.#onCommitted = onCommitted;
   }
 
   /** An entry came to a replica, from whomever. */
@@ -40,14 +46,24 @@ export class History {
     const holders = this.#holders.get(sum) ?? new Set();
     this.#holders.set(sum, holders.add(replica));
     if (holders.size < QUORUM || this.#stored[entry.lsn - 1] === sum) return;
-    for (const each of journal.slice(0, entry.lsn)) {
+    // Entries name their predecessors (I3): below one that is the same, all are.
+    let from = entry.lsn - 1;
+    while (from > 0 && toHex(journal[from - 1]?.sum ?? NONE) !== this.#stored[from - 1]) from -= 1;
+    for (const each of journal.slice(from, entry.lsn)) {
       const other = this.committed[each.lsn - 1];
       const mine = toHex(each.sum);
       this.#trace.guard(() =>
         hold(other === undefined || other === mine, `I2 LSN ${each.lsn} is committed twice`),
       );
       this.#stored[each.lsn - 1] = mine;
+      this.#entries[each.lsn - 1] = each;
     }
+  }
+
+  /** I10: what it acknowledged before counts no more, unless it is in the journal it came back with. */
+  readmitted(replica: number, journal: readonly Entry[]): void {
+    const kept = new Set(journal.map(({ sum }) => toHex(sum)));
+    for (const [sum, holders] of this.#holders) if (!kept.has(sum)) holders.delete(replica);
   }
 
   /** Somebody outside is told that all up to `lsn` is committed. */
@@ -58,7 +74,10 @@ export class History {
     );
     for (let at = this.committed.length; at < lsn; at++) {
       const sum = this.#stored[at];
-      if (sum !== undefined) this.committed.push(sum);
+      const entry = this.#entries[at];
+      if (sum === undefined || entry === undefined) continue;
+      this.committed.push(sum);
+      this.#trace.guard(() => this.#onCommitted(entry));
     }
   }
 

@@ -12,7 +12,7 @@ import type { Trace } from '../trace.ts';
 export class SimNode extends SimProcess {
   readonly slot: number;
   readonly engine: Engine;
-  readonly #lines: ReplicaLines;
+  readonly lines: ReplicaLines;
 
   constructor(args: {
     name: string;
@@ -26,10 +26,10 @@ export class SimNode extends SimProcess {
   }) {
     super(args);
     this.slot = args.slot;
-    this.#lines = new ReplicaLines({ ...args, process: this });
+    this.lines = new ReplicaLines({ ...args, process: this });
     this.engine = args.makeEngine(
       this.clock,
-      args.sites.map((site) => this.#lines.to(site)),
+      args.sites.map((site) => this.lines.to(site)),
     );
   }
 
@@ -38,10 +38,10 @@ export class SimNode extends SimProcess {
   }
 
   cut(replica: number, ms: number): void {
-    this.#lines.cut(replica, ms);
+    this.lines.cut(replica, ms);
   }
 
   numb(ms: number): void {
-    this.#lines.numb(ms);
+    this.lines.numb(ms);
   }
 }

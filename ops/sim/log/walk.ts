@@ -1,6 +1,5 @@
 import { ManualClock } from '../../../lib/adapter/manual-clock.ts';
 import { MemoryBus } from '../../../lib/adapter/memory-bus.ts';
-import type { MemoryReplica } from '../../../lib/adapter/memory-replica.ts';
 import { makeCrypto } from '../../../lib/adapter/node-crypto.ts';
 import { SeededRandom } from '../../../lib/adapter/seeded-random.ts';
 import type { Entry } from '../../../lib/core/journal-entry.ts';
@@ -10,17 +9,22 @@ import type { ReplicaStore } from '../../../lib/port/replica-store.ts';
 import { Engine } from '../../../set-node/lead/engine.ts';
 import { schema } from '../../../set-node/read/projection.ts';
 import { Publisher } from '../../../set-node/read/publisher.ts';
+import type { Stage } from './scene-kit.ts';
+import { playAmnesia } from './amnesia.ts';
 import { Clients, holdSame } from './clients.ts';
 import { holdAtTheEnd } from './final-checks.ts';
 import { History } from './history.ts';
 import type { Weather } from '../replica-lines.ts';
 import { SimNode } from './node.ts';
+import { Reads } from './reads.ts';
+import { playRelay } from './relay.ts';
 import { OTHER_SET, Script } from './script.ts';
 import { Site, votes } from '../site.ts';
 import { Trace, Violation, hold } from '../trace.ts';
 
 const SET = setId(1);
 const REPLICAS = 3;
+const QUORUM = 2;
 const CLUSTER = new Uint8Array(16).fill(0xc1);
 const KEYS = { seedKey: new Uint8Array(32).fill(1), clusterSecret: new Uint8Array(32).fill(2) };
 const CALM: Weather = { lostRequest: 0, lostAnswer: 0, late: 0, slow: 0, disorderly: false };
@@ -28,14 +32,10 @@ const STEPS = 45;
 const LIVENESS_MS = 60_000;
 const REASKED = 6;
 const TAKEOVER_MS = 8_000;
-
-/** A planted bug: another quorum, or another replica than the one that should be there. */
-export type Mutant = {
-  /** Instead of chance: may writes that take entries away land out of order, as over two connections? */
-  readonly disorderly?: boolean;
-  readonly quorum?: number;
-  readonly replica?: (disk: MemoryReplica, replica: number) => ReplicaStore;
-};
+/** One walk in four is a scene about one restart (amnesia.ts), one about a relay of leaders. */
+const KINDS = 4;
+const AMNESIA_KIND = 3;
+const RELAY_KIND = 1;
 
 export type WalkResult = {
   readonly violation: string | null;
@@ -46,12 +46,14 @@ export type WalkResult = {
     readonly answers: number;
     readonly epochs: number;
     readonly alarms: number;
+    readonly faults: number;
+    readonly simulatedMs: number;
   };
 };
 
 /** One random walk of one seed: a Set, its replicas, two nodes, clients and every trouble we know. */
-export async function walk(seed: number, mutant: Mutant = {}): Promise<WalkResult> {
-  const walking = new Walk(seed, mutant);
+export async function walk(seed: number): Promise<WalkResult> {
+  const walking = new Walk(seed);
   let violation: string | null = null;
   try {
     await walking.run();
@@ -68,31 +70,32 @@ class Walk {
   readonly #trace = new Trace(() => this.#clock.monotonicMs());
   readonly #history = new History(this.#trace);
   readonly #crypto = makeCrypto(KEYS);
-  readonly #quorum: number;
   readonly #sites: Site[];
   readonly #clients: Clients;
   readonly #script: Script;
+  readonly #reads: Reads;
+  /** The scene that this walk plays; null: random trouble. */
+  readonly #scene: number | null;
+  readonly #kind: number;
   #weather: Weather;
   #nodes: SimNode[] = [];
   #started = 0;
   #alarms = 0;
+  #faults = 0;
   /** Nodes watch each other's beats, and do not rise while there are some. */
   readonly #standby: boolean;
-  readonly #planted: boolean;
   /** Until then a takeover that began before the last damage may still be under way. */
   #excuseMs = 0;
 
-  constructor(seed: number, mutant: Mutant) {
+  constructor(seed: number) {
     const chance = new SeededRandom(seed);
     const trace = this.#trace;
     const history = this.#history;
     const clock = this.#clock;
     this.#chance = chance;
-    this.#quorum = mutant.quorum ?? 2;
-    const mutate = mutant.replica ?? ((disk: MemoryReplica): ReplicaStore => disk);
     this.#sites = Array.from(
       { length: REPLICAS },
-      (_, replica) => new Site({ replica, setId: SET, schema, clock, history, trace, mutate }),
+      (_, replica) => new Site({ replica, setId: SET, schema, clock, history, trace }),
     );
     this.#clients = new Clients({ clock, chance, trace, history });
     this.#script = new Script({ clients: this.#clients, chance, clock, crypto: this.#crypto });
@@ -102,10 +105,19 @@ class Walk {
       lostAnswer: upTo(60),
       late: upTo(60),
       slow: upTo(200),
-      disorderly: mutant.disorderly ?? chance.below(2) === 0,
+      disorderly: chance.below(2) === 0,
     };
     this.#standby = chance.below(2) === 0;
-    this.#planted = mutant.replica !== undefined;
+    const own = new SeededRandom(seed ^ 0x5eed);
+    this.#reads = new Reads({ chance: own, trace, history, clients: this.#clients });
+    this.#kind = seed % KINDS;
+    const isScene = this.#kind === AMNESIA_KIND || this.#kind === RELAY_KIND;
+    this.#scene = isScene ? Math.floor(seed / KINDS) : null;
+    if (this.#scene !== null) {
+      // Scenes are short and sharp: chance has a part in them only now and then.
+      this.#standby = false;
+      if (chance.below(3) > 0) this.#weather = CALM;
+    }
   }
 
   result(violation: string | null): WalkResult {
@@ -117,7 +129,14 @@ class Walk {
       violation,
       hash: this.#trace.hash(),
       lines,
-      counts: { entries, answers, epochs, alarms: this.#alarms },
+      counts: {
+        entries,
+        answers,
+        epochs,
+        alarms: this.#alarms,
+        faults: this.#faults,
+        simulatedMs: this.#clock.monotonicMs(),
+      },
     };
   }
 
@@ -128,12 +147,8 @@ class Walk {
     this.#startNode(0);
     try {
       await this.#pass(100);
-      for (let step = 0; step < STEPS; step++) {
-        await this.#trouble();
-        this.#script.step();
-        this.#script.step();
-        await this.#pass(50 + this.#chance.below(500));
-      }
+      if (this.#scene === null) await this.#troubles();
+      else if (!(await this.#play(this.#scene))) return;
       await this.#calm();
       await this.#askAgain();
       const journals = await this.#journals();
@@ -145,11 +160,50 @@ class Walk {
     }
   }
 
+  async #troubles(): Promise<void> {
+    for (let step = 0; step < STEPS; step++) {
+      await this.#trouble();
+      this.#script.step();
+      this.#script.step();
+      await this.#pass(50 + this.#chance.below(500));
+    }
+  }
+
+  /** false: nobody must be able to go on after it, until an operator signs. */
+  async #play(scene: number): Promise<boolean> {
+    const stage = this.#stage();
+    if (this.#kind === AMNESIA_KIND) return playAmnesia(stage, scene);
+    await playRelay(stage, scene);
+    return true;
+  }
+
+  #stage(): Stage {
+    return {
+      sites: this.#sites,
+      chance: this.#chance,
+      clock: this.#clock,
+      history: this.#history,
+      note: (line) => {
+        this.#faults += 1;
+        this.#trace.note(line);
+      },
+      nodes: () => this.#nodes,
+      start: (slot) => this.#startNode(slot),
+      kill: (node) => this.#kill(node, 'kill'),
+      wish: () => this.#script.step(),
+      pass: (ms) => this.#pass(ms),
+      damaged: () => {
+        this.#excuseMs = this.#clock.monotonicMs() + TAKEOVER_MS;
+      },
+    };
+  }
+
   // ---- time
 
   async #pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 50) {
       this.#clients.ask(this.#nodes);
+      this.#reads.ask(this.#nodes);
       await this.#clock.advanceSettled(Math.min(50, left));
       if (this.#trace.broken !== null) throw this.#trace.broken;
     }
@@ -165,7 +219,7 @@ class Walk {
 
   // ---- nodes
 
-  #startNode(slot: number): void {
+  #startNode(slot: number): SimNode {
     const name = `n${slot}.${this.#started++}`;
     const random = new SeededRandom(this.#chance.below(2 ** 31));
     this.#trace.note(`start ${name}`);
@@ -181,6 +235,7 @@ class Walk {
     });
     this.#nodes = [...this.#nodes.filter(({ dead }) => !dead), node];
     node.engine.start();
+    return node;
   }
 
   #engine(args: {
@@ -201,11 +256,10 @@ class Walk {
       if (event === 'replica_amnesia') this.#holdAmnesia(fields);
     };
     const log = { info: note, warn: note, error: note };
-    const quorum = this.#quorum;
     return new Engine({
       setId: SET,
       replicas,
-      quorum,
+      quorum: QUORUM,
       clock,
       random,
       crypto: this.#crypto,
@@ -220,7 +274,7 @@ class Walk {
         type: 'set.configure',
         clusterId: CLUSTER,
         replicas: REPLICAS,
-        quorum,
+        quorum: QUORUM,
         rules: 1,
         slots: new Uint8Array(128).fill(0xff),
       },
@@ -232,7 +286,7 @@ class Walk {
     const { replica } = fields as { replica: number };
     const damage = this.#sites[replica]?.damage;
     const wrong = `false alarm: replica ${replica} is ${damage}`;
-    const isTrue = damage === 'old' || damage === 'reverted' || this.#planted;
+    const isTrue = damage !== undefined && damage !== 'none';
     this.#trace.guard(() => hold(isTrue, wrong));
     this.#alarms += 1;
   }
@@ -257,12 +311,16 @@ class Walk {
       this.#trace.note(`wake ${node.name}`);
       node.resume();
     }
-    if (this.#nodes.length === 0) return this.#startNode(this.#chance.below(2));
+    if (this.#nodes.length === 0) {
+      this.#startNode(this.#chance.below(2));
+      return;
+    }
     // Two that both want to lead only fence each other: one of them goes after a while.
     const [older] = this.#nodes;
     if (this.#nodes.length > 1 && older !== undefined && this.#chance.below(4) === 0)
       return this.#kill(older, 'kill');
     if (this.#chance.below(5) > 1) return;
+    this.#faults += 1;
     const node = this.#nodes[this.#chance.below(this.#nodes.length)];
     if (node === undefined) return;
     switch (this.#chance.below(13)) {

@@ -1,0 +1,45 @@
+import type { Place } from './place.ts';
+
+/** SPEC C3: a command id may be stamped so far ahead of log time. */
+const AHEAD_MS_MAX = 5 * 60_000;
+
+/** What the journal says of a command with an id. */
+export type Answer = {
+  readonly type: 'packet.send' | 'group.create' | 'group.leave' | 'message.send';
+  readonly user: string;
+  readonly commandId: string;
+  /** `ok`, or a refusal that is remembered. */
+  readonly status: string;
+  /** The packet or group that it was about. */
+  readonly about: bigint;
+  /** Of the message; 0 for the others. */
+  readonly seq: number;
+  /** Text of the message, greeting of the packet, name of the group. */
+  readonly words: string;
+  readonly lsn: number;
+};
+
+/** Every command id stands in a journal once (M9). */
+export class Answers {
+  readonly #byKey = new Map<string, Answer>();
+
+  get(key: { user: string; commandId: string }): Answer | undefined {
+    return this.#byKey.get(key.commandId + key.user);
+  }
+
+  add(answer: Omit<Answer, 'lsn'>, place: Place): void {
+    const { type, user, commandId } = answer;
+    // Ids have one length, so that the pair is one text only.
+    const key = commandId + user;
+    const earlier = this.#byKey.get(key);
+    if (earlier !== undefined) {
+      const first = `${earlier.type} ${earlier.status} at LSN ${earlier.lsn}`;
+      throw place.broken('M9', `${type} ${commandId} of ${user} is done again, after ${first}`);
+    }
+    const stampedAt = Number.parseInt(commandId.slice(0, 8) + commandId.slice(9, 13), 16);
+    if (stampedAt > place.ts + AHEAD_MS_MAX) {
+      throw place.broken('C3', `${type} ${commandId} of ${user} is stamped in the future`);
+    }
+    this.#byKey.set(key, { ...answer, lsn: place.lsn });
+  }
+}

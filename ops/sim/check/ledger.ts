@@ -1,0 +1,148 @@
+import type { Account, Posting } from './parts.ts';
+import type { Place } from './place.ts';
+
+export type Totals = {
+  readonly walletsCents: number;
+  readonly packetsCents: number;
+  readonly clearingCents: number;
+  readonly issuerCents: number;
+};
+
+/** One name per account; a user's name comes last, so that no two accounts share one. */
+export function accountName(account: Account): string {
+  switch (account.kind) {
+    case 'wallet':
+      return `wallet ${account.user}`;
+    case 'packet':
+      return `packet ${account.packetId}`;
+    case 'clearing':
+      return `clearing ${account.peer}`;
+    case 'issuer':
+      return 'issuer';
+  }
+}
+
+/** Balances of a wallet over time: `cents[i]` holds from `lsns[i]` on. */
+type History = { readonly lsns: number[]; readonly cents: number[] };
+
+/** The accounts of one Set, added up from postings alone (M1, M3). */
+export class Ledger {
+  readonly #packets = new Map<bigint, number>();
+  readonly #clearing = new Map<number, number>();
+  readonly #wallets = new Map<string, History>();
+  #walletsCents = 0;
+  #packetsCents = 0;
+  #clearingCents = 0;
+  #issuerCents = 0;
+
+  get totals(): Totals {
+    return {
+      walletsCents: this.#walletsCents,
+      packetsCents: this.#packetsCents,
+      clearingCents: this.#clearingCents,
+      issuerCents: this.#issuerCents,
+    };
+  }
+
+  wallets(): IterableIterator<string> {
+    return this.#wallets.keys();
+  }
+
+  wallet(user: string): number {
+    return this.#wallets.get(user)?.cents.at(-1) ?? 0;
+  }
+
+  /** Balance in cents after the entry with this LSN. */
+  walletAt(user: string, lsn: number): number {
+    const history = this.#wallets.get(user);
+    if (history === undefined) return 0;
+    const at = lastAtOrBelow(history.lsns, lsn);
+    return at === -1 ? 0 : (history.cents[at] ?? 0);
+  }
+
+  /** The first LSN from `lsn` on after which the wallet had this balance, or null. */
+  lsnWithBalance(args: { user: string; cents: number; from: number }): number | null {
+    const { user, cents, from } = args;
+    if (this.walletAt(user, from) === cents) return from;
+    const history = this.#wallets.get(user);
+    if (history === undefined) return null;
+    for (let at = lastAtOrBelow(history.lsns, from) + 1; at < history.lsns.length; at++) {
+      if (history.cents[at] === cents) return history.lsns[at] ?? null;
+    }
+    return null;
+  }
+
+  packet(packetId: bigint): number {
+    return this.#packets.get(packetId) ?? 0;
+  }
+
+  clearing(peer: number): number {
+    return this.#clearing.get(peer) ?? 0;
+  }
+
+  /** Books the legs of one op. */
+  post(postings: readonly Posting[], place: Place): void {
+    let sum = 0;
+    for (const { account, amountCents } of postings) {
+      sum += amountCents;
+      switch (account.kind) {
+        case 'wallet':
+          this.#postWallet({ user: account.user, amountCents, place });
+          break;
+        case 'packet': {
+          const balance = this.packet(account.packetId) + amountCents;
+          if (balance < 0) throw place.broken('M3', `packet ${account.packetId} has ${balance}`);
+          this.#packets.set(account.packetId, balance);
+          this.#packetsCents += amountCents;
+          break;
+        }
+        case 'clearing':
+          this.#clearing.set(account.peer, this.clearing(account.peer) + amountCents);
+          this.#clearingCents += amountCents;
+          break;
+        case 'issuer':
+          this.#issuerCents += amountCents;
+          if (this.#issuerCents > 0) throw place.broken('M2', 'more came back than was issued');
+          break;
+      }
+    }
+    if (sum !== 0) throw place.broken('M1', `postings sum to ${sum}`);
+  }
+
+  #postWallet(args: { user: string; amountCents: number; place: Place }): void {
+    const { user, amountCents, place } = args;
+    const balance = this.wallet(user) + amountCents;
+    if (balance < 0) throw place.broken('M3', `wallet ${user} has ${balance}`);
+    let history = this.#wallets.get(user);
+    if (history === undefined) this.#wallets.set(user, (history = { lsns: [], cents: [] }));
+    // Nobody is shown what stood between two ops of one entry.
+    if (history.lsns.at(-1) === place.lsn) history.cents[history.cents.length - 1] = balance;
+    else {
+      history.lsns.push(place.lsn);
+      history.cents.push(balance);
+    }
+    this.#walletsCents += amountCents;
+  }
+
+  /** The entry's own word of the totals after it. */
+  holdTotals(said: Totals, place: Place): void {
+    const is = this.totals;
+    for (const name of ['walletsCents', 'packetsCents', 'clearingCents', 'issuerCents'] as const) {
+      if (said[name] !== is[name]) {
+        throw place.broken('M1', `${name} are ${is[name]}, the entry says ${said[name]}`);
+      }
+    }
+  }
+}
+
+/** Place of the last number that is not above `limit`, in a rising list; -1: none. */
+export function lastAtOrBelow(rising: readonly number[], limit: number): number {
+  let low = 0;
+  let high = rising.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((rising[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

@@ -1,0 +1,402 @@
+import type { Entry } from '../../../lib/core/journal-entry.ts';
+import { sumOf } from '../../prove/journal.ts';
+import type { Violation } from '../trace.ts';
+import type { Answer } from './answers.ts';
+import { Answers } from './answers.ts';
+import type { Op, OpOf } from './decode.ts';
+import { decodeOps } from './decode.ts';
+import { Effects, sameBytes } from './effects.ts';
+import { Groups } from './groups.ts';
+import { Ids } from './ids.ts';
+import { Inbox, Outbox } from './lanes.ts';
+import { Ledger } from './ledger.ts';
+import { Packets, holdGrant } from './packets.ts';
+import type { Account, Receipt, Transfer } from './parts.ts';
+import { Place } from './place.ts';
+import { NotTheFormat } from './reader.ts';
+import { slotOf } from './shares.ts';
+import { CONTROL_LANE, setOf } from './words.ts';
+
+const ZEROS = new Uint8Array(32);
+
+/** The ops of an entry. Throws a Violation of F2 when its bytes are not of its format. */
+export function opsOf(entry: Entry): Op[] {
+  try {
+    return decodeOps(entry);
+  } catch (error) {
+    if (!(error instanceof NotTheFormat)) throw error;
+    throw new Place(entry).broken('F2', error.message);
+  }
+}
+
+function wallet(user: string): Account {
+  return { kind: 'wallet', user };
+}
+
+function clearing(peer: number): Account {
+  return { kind: 'clearing', peer };
+}
+
+/**
+ * The books of one Set, kept from its journal alone: what every op says must follow from those
+ * before it. Pure and incremental; after a Violation they are of no further use.
+ */
+export class SetBooks {
+  readonly setId: number;
+  readonly ledger = new Ledger();
+  readonly packets = new Packets();
+  readonly groups = new Groups();
+  readonly ids = new Ids();
+  readonly outbox = new Outbox();
+  readonly inbox = new Inbox();
+  readonly answers = new Answers();
+  readonly #welcomed = new Set<string>();
+  /** Newest member version in each person's list of groups, by user, then group. */
+  readonly #hints = new Map<string, Map<bigint, number>>();
+  #slots: Uint8Array | null = null;
+  readonly #atHome = new Map<string, boolean>();
+  #lsn = 0;
+  #ts = 0;
+  #epoch = 0;
+  #rules = 1;
+  #sum: Uint8Array = ZEROS;
+  #ops = 0;
+
+  constructor(setId: number) {
+    this.setId = setId;
+  }
+
+  /** Of the last entry; 0 before the first. */
+  get lsn(): number {
+    return this.#lsn;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Ops of all entries so far. */
+  get opCount(): number {
+    return this.#ops;
+  }
+
+  /** Does this Set own the user's slot (U2)? null before a configuration said which it owns. */
+  isHomeOf(user: string): boolean | null {
+    if (this.#slots === null) return null;
+    let known = this.#atHome.get(user);
+    if (known === undefined) {
+      const slot = slotOf(user);
+      known = ((this.#slots[slot >> 3] ?? 0) & (1 << (slot & 7))) !== 0;
+      this.#atHome.set(user, known);
+    }
+    return known;
+  }
+
+  /** The next committed entry, in LSN order. Throws a Violation that begins with the broken rule. */
+  add(entry: Entry): void {
+    this.addOps(entry, opsOf(entry));
+  }
+
+  /** {@link add} for who has read the ops already. */
+  addOps(entry: Entry, ops: readonly Op[]): void {
+    const place = new Place(entry);
+    this.#addHead(entry, place);
+    for (const [index, op] of ops.entries()) {
+      place.op = index;
+      this.#addOp(op, place);
+    }
+    place.op = null;
+    this.ledger.holdTotals(entry.money, place);
+    this.#ops += ops.length;
+  }
+
+  #addHead(entry: Entry, place: Place): void {
+    const { lsn, epoch, ts, prev, sum, format } = entry;
+    if (entry.setId !== this.setId)
+      throw place.broken('I3', `an entry in the journal of ${this.setId}`);
+    if (lsn !== this.#lsn + 1) throw place.broken('I3', `after LSN ${this.#lsn}`);
+    if (!sameBytes(prev, this.#sum)) throw place.broken('I3', 'not chained to the entry before');
+    if (!sameBytes(sumOf(entry), sum)) throw place.broken('I2', 'the checksum does not match');
+    if (epoch < this.#epoch) throw place.broken('I3', `epoch ${epoch} after ${this.#epoch}`);
+    if (ts < this.#ts) throw place.broken('L12', `log time falls from ${this.#ts} to ${ts}`);
+    if (format !== this.#rules)
+      throw place.broken('L23', `format ${format} at rules ${this.#rules}`);
+    this.#lsn = lsn;
+    this.#epoch = epoch;
+    this.#ts = ts;
+    this.#sum = sum;
+  }
+
+  #addOp(op: Op, place: Place): void {
+    let sum = 0;
+    for (const { amountCents } of op.postings) sum += amountCents;
+    if (sum !== 0) throw place.broken('M1', `the postings of ${op.type} sum to ${sum}`);
+    const { status, success } = op.outcome;
+    if (success === null) this.#addRefusal(op, place);
+    else if (status !== 'ok') throw place.broken('C7', `${op.type} ${status} is journaled`);
+    else this.#addSuccess(op, place);
+    this.ledger.post(op.postings, place);
+    for (const send of op.sends) this.outbox.add(send, place);
+  }
+
+  /** Only the no of an empty purse is kept: a late duplicate must not spend (C7). */
+  #addRefusal(op: Op, place: Place): void {
+    const { status } = op.outcome;
+    if (op.type !== 'packet.send' || status !== 'insufficient_funds') {
+      throw place.broken('C7', `${op.type} ${status} is journaled`);
+    }
+    const { sender, totalCents } = op.command.definition;
+    const balance = this.ledger.wallet(sender);
+    if (balance >= totalCents) {
+      throw place.broken('C1', `${sender} has ${balance} and is refused ${totalCents}`);
+    }
+    this.#answer(op, { status, place });
+    new Effects({ op, place, rule: 'M8' }).hold();
+  }
+
+  #addSuccess(op: Op, place: Place): void {
+    const effects = new Effects({ op, place, rule: RULES[op.type] });
+    switch (op.type) {
+      case 'set.configure':
+        this.#configure(op, place);
+        break;
+      case 'ids.reserve':
+        this.ids.reserve({ ...said(op), asked: op.command.count, place });
+        break;
+      case 'wallet.open':
+        this.#welcome(op, { place, effects });
+        break;
+      case 'packet.send':
+        this.#send(op, { place, effects });
+        break;
+      case 'packet.open':
+        this.packets.open({ op, share: said(op), place, effects });
+        break;
+      case 'packet.expire':
+        this.packets.expire({ op, end: said(op), place, effects });
+        break;
+      case 'group.create':
+        this.#createGroup(op, { place, effects });
+        break;
+      case 'group.join':
+        this.groups.join({ op, success: said(op), place, effects });
+        break;
+      case 'group.leave':
+        this.groups.leave({ op, success: said(op), place, effects });
+        if (op.command.commandId !== '') this.#answer(op, { status: 'ok', place });
+        break;
+      case 'message.send':
+        this.groups.message({ op, success: said(op), place });
+        this.#answer(op, { status: 'ok', place });
+        break;
+      case 'message.read':
+        this.groups.read({ op, success: said(op), place });
+        break;
+      case 'transfer.deliver':
+        this.#deliver(op, { place, effects });
+        break;
+      case 'transfer.ack':
+        this.#finish(op, { place, effects });
+        break;
+    }
+    effects.hold();
+  }
+
+  #configure(op: OpOf<'set.configure'>, place: Place): void {
+    const { rules, slots } = op.command;
+    if (rules < this.#rules)
+      throw place.broken('L23', `rules fall from ${this.#rules} to ${rules}`);
+    this.#rules = rules;
+    this.#slots = slots;
+    this.#atHome.clear();
+  }
+
+  #welcome(op: OpOf<'wallet.open'>, at: { place: Place; effects: Effects }): void {
+    const { place, effects } = at;
+    const { user, welcomeCents } = op.command;
+    const { balanceCents, welcomed } = said(op);
+    this.#holdHome(user, place);
+    if (!welcomed || this.#welcomed.has(user))
+      throw place.broken('M9', `${user} is welcomed again`);
+    this.#welcomed.add(user);
+    const balance = this.ledger.wallet(user) + welcomeCents;
+    if (balanceCents !== balance) {
+      throw place.broken('M10', `${user} is told ${balanceCents} and has ${balance}`);
+    }
+    effects.move({ from: { kind: 'issuer' }, to: wallet(user), amountCents: welcomeCents });
+  }
+
+  /** One debit at home, with everything that the packet's Set needs (design 4). */
+  #send(op: OpOf<'packet.send'>, at: { place: Place; effects: Effects }): void {
+    const { place, effects } = at;
+    const { definition, grant } = op.command;
+    const { packetId, sender, groupId, totalCents } = definition;
+    this.#holdHome(sender, place);
+    holdGrant({ grant, groupId, place });
+    if (said(op).packetId !== packetId) {
+      throw place.broken('C9', `packet ${said(op).packetId} is promised, ${packetId} is sent`);
+    }
+    this.#answer(op, { status: 'ok', place });
+    const to = setOf(packetId);
+    effects.move({ from: wallet(sender), to: clearing(to), amountCents: totalCents });
+    const transfer = { kind: 'packet.create', definition, sentAt: place.ts } as const;
+    effects.send({ to, lanes: [CONTROL_LANE], transfer });
+  }
+
+  #createGroup(op: OpOf<'group.create'>, at: { place: Place; effects: Effects }): void {
+    const { place, effects } = at;
+    const { user, groupId, name, history } = op.command;
+    this.#holdHome(user, place);
+    if (said(op).groupId !== groupId) {
+      throw place.broken('C9', `group ${said(op).groupId} is promised, ${groupId} is sent`);
+    }
+    this.#answer(op, { status: 'ok', place });
+    const transfer = { kind: 'group.found', groupId, owner: user, name, history } as const;
+    effects.send({ to: setOf(groupId), lanes: [CONTROL_LANE], transfer });
+  }
+
+  #deliver(op: OpOf<'transfer.deliver'>, at: { place: Place; effects: Effects }): void {
+    const { place } = at;
+    const { from, lane, first, transfers } = op.command;
+    const { receipts } = said(op);
+    if (receipts.length !== transfers.length) {
+      throw place.broken('M8', `${receipts.length} receipts for ${transfers.length} transfers`);
+    }
+    let fresh = 0;
+    for (const [index, transfer] of transfers.entries()) {
+      const receipt = receipts[index] as Receipt;
+      const isNew = this.inbox.receive({ from, lane, number: first + index, receipt, place });
+      if (!isNew) continue;
+      fresh += 1;
+      if (receipt.kind === 'tombstone') this.#refuse(transfer, { reason: receipt.reason, place });
+      else this.#receive(transfer, { ...at, from, receipt });
+    }
+    if (fresh === 0) throw place.broken('C7', 'a delivery without effects is journaled');
+  }
+
+  /** A refusal for ever is no whim where the journal can tell. */
+  #refuse(transfer: Transfer, args: { reason: string; place: Place }): void {
+    const { reason, place } = args;
+    const id = transfer.kind === 'packet.create' ? transfer.definition.packetId : null;
+    const created = transfer.kind === 'group.found' ? transfer.groupId : id;
+    if (reason === 'id_reused' && (created === null || !this.ids.isUsed(created))) {
+      throw place.broken('C10', `${transfer.kind} is refused for an id that was not used`);
+    }
+    if (transfer.kind === 'packet.announce' && this.groups.has(transfer.groupId)) {
+      throw place.broken('M8', `an announcement is refused and group ${transfer.groupId} is there`);
+    }
+  }
+
+  #receive(
+    transfer: Transfer,
+    args: { from: number; receipt: Receipt; place: Place; effects: Effects },
+  ): void {
+    const { from, receipt, place, effects } = args;
+    const wrong = (): Violation =>
+      place.broken('M8', `${transfer.kind} is answered ${receipt.kind}`);
+    switch (transfer.kind) {
+      case 'packet.create':
+        if (receipt.kind !== 'live') throw wrong();
+        this.ids.use(transfer.definition.packetId, place);
+        return this.packets.create({ from, transfer, receipt, place, effects });
+      case 'packet.announce':
+        if (receipt.kind !== 'message') throw wrong();
+        return this.groups.announced({ transfer, seq: receipt.seq, place });
+      case 'claim.credit':
+      case 'packet.refund': {
+        if (receipt.kind !== 'applied') throw wrong();
+        const { user, amountCents } = transfer;
+        this.#holdHome(user, place);
+        return effects.move({ from: clearing(from), to: wallet(user), amountCents });
+      }
+      case 'group.found':
+        if (receipt.kind !== 'message') throw wrong();
+        this.ids.use(transfer.groupId, place);
+        return this.groups.found({ transfer, seq: receipt.seq, place, effects });
+      case 'member.hint': {
+        const { user, groupId, version } = transfer;
+        this.#holdHome(user, place);
+        let known = this.#hints.get(user);
+        if (known === undefined) this.#hints.set(user, (known = new Map()));
+        const isNews = version > (known.get(groupId) ?? 0);
+        if (receipt.kind !== (isNews ? 'applied' : 'stale')) throw wrong();
+        if (isNews) known.set(groupId, version);
+      }
+    }
+  }
+
+  /** Receipts: what was refused for ever goes back to who sent it, and nothing else (C13). */
+  #finish(op: OpOf<'transfer.ack'>, at: { place: Place; effects: Effects }): void {
+    const { place, effects } = at;
+    const { to, lane, upTo, tombstones } = op.command;
+    if (said(op).upTo !== upTo) throw place.broken('M8', `${said(op).upTo} is done, not ${upTo}`);
+    const done = this.outbox.finish({ to, lane, upTo, place });
+    for (const number of new Set(tombstones.map((each) => each.number))) {
+      const transfer = done.get(number);
+      if (transfer?.kind !== 'packet.create') continue;
+      const { sender, totalCents } = transfer.definition;
+      effects.move({ from: clearing(to), to: wallet(sender), amountCents: totalCents });
+    }
+  }
+
+  #holdHome(user: string, place: Place): void {
+    if (this.isHomeOf(user) === false) throw place.broken('U2', `${user} is at home elsewhere`);
+  }
+
+  #answer(
+    op: OpOf<'packet.send'> | OpOf<'group.create'> | OpOf<'group.leave'> | OpOf<'message.send'>,
+    args: { status: string; place: Place },
+  ): void {
+    const { type } = op;
+    const { status, place } = args;
+    this.answers.add({ type, ...keyOf(op), status }, place);
+  }
+}
+
+/** What is broken when an op moves or sends something else than it says. */
+const RULES: Readonly<Record<Op['type'], string>> = {
+  'set.configure': 'M1',
+  'ids.reserve': 'M1',
+  'wallet.open': 'M2',
+  'packet.send': 'M8',
+  'packet.open': 'M4',
+  'packet.expire': 'M4',
+  'group.create': 'M1',
+  'group.join': 'rulings 18',
+  'group.leave': 'rulings 18',
+  'message.send': 'M1',
+  'message.read': 'M1',
+  'transfer.deliver': 'M8',
+  'transfer.ack': 'M8',
+};
+
+/** What the op answered; its caller knows that it is a success. */
+function said<Success>(op: { outcome: { success: Success | null } }): Success {
+  return op.outcome.success as Success;
+}
+
+type Keyed = Pick<Answer, 'user' | 'commandId' | 'about' | 'seq' | 'words'>;
+
+function keyOf(
+  op: OpOf<'packet.send'> | OpOf<'group.create'> | OpOf<'group.leave'> | OpOf<'message.send'>,
+): Keyed {
+  switch (op.type) {
+    case 'packet.send': {
+      const { commandId, definition } = op.command;
+      const { sender: user, packetId: about, greeting: words } = definition;
+      return { user, commandId, about, seq: 0, words };
+    }
+    case 'group.create': {
+      const { user, commandId, groupId: about, name: words } = op.command;
+      return { user, commandId, about, seq: 0, words };
+    }
+    case 'group.leave': {
+      const { user, commandId, groupId: about } = op.command;
+      return { user, commandId, about, seq: 0, words: '' };
+    }
+    case 'message.send': {
+      const { user, commandId, groupId: about, body: words } = op.command;
+      return { user, commandId, about, seq: op.outcome.success?.seq ?? 0, words };
+    }
+  }
+}
