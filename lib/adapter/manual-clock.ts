@@ -17,10 +17,17 @@ export class ManualClock implements Clock {
   #monotonicMs = 0;
   #order = 0;
   readonly #timers = new TimerHeap();
-  readonly #soon = new SoonQueue(() => setImmediate(() => this.#soon.drain()));
+  readonly #soon = new SoonQueue(() => this.#wake());
 
-  constructor(startMs: number = START_MS) {
+  readonly #isolated: boolean;
+
+  /**
+   * `isolated`: nothing in this world waits for real I/O, timers or turns of the event loop, so that
+   * promises settle without any (several times as fast). Whoever waits for them would wait for ever.
+   */
+  constructor(startMs: number = START_MS, { isolated = false }: { isolated?: boolean } = {}) {
     this.#wallOffsetMs = startMs;
+    this.#isolated = isolated;
   }
 
   now(): TimeMs {
@@ -85,13 +92,26 @@ export class ManualClock implements Clock {
     this.#soon.drain();
   }
 
-  /** The same, with a turn of the real event loop after each timer, so that promises go on. */
+  /** The same, and promises go on after each timer, with a turn of the real event loop. */
   async advanceSettled(ms: number): Promise<void> {
     const end = this.#end(ms);
-    await turn();
-    while (this.#runNext(end)) await turn();
+    await this.#settle();
+    while (this.#runNext(end)) await this.#settle();
     this.#monotonicMs = end;
-    await turn();
+    await this.#settle();
+  }
+
+  async #settle(): Promise<void> {
+    if (!this.#isolated) return turn();
+    await microtasks();
+    while (this.#soon.size > 0) {
+      this.#soon.drain();
+      await microtasks();
+    }
+  }
+
+  #wake(): void {
+    if (!this.#isolated) setImmediate(() => this.#soon.drain());
   }
 
   #end(ms: number): number {
@@ -108,6 +128,13 @@ export class ManualClock implements Clock {
     timer.run();
     return true;
   }
+}
+
+/** Node runs ticks when no microtask is left: then every promise that can has settled. */
+function microtasks(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
 }
 
 function turn(): Promise<void> {

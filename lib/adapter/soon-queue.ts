@@ -11,6 +11,11 @@ export class SoonQueue {
     this.#wake = wake;
   }
 
+  /** How many wait. */
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   add(run: () => void): void {
     if (this.#waiting.push(run) === 1) this.#wake();
   }

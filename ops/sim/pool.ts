@@ -168,7 +168,7 @@ class Lane {
     const worker = new Worker(this.#script, {
       workerData: { mutant: this.#mutant },
       execArgv: ['--disable-warning=ExperimentalWarning'],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX, maxYoungGenerationSizeMb: 96 },
     });
     const fail = (message: string): void => {
       // A thread that was replaced has nothing more to say.

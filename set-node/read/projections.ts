@@ -12,6 +12,8 @@ import type { SetLog } from '../log/set-log.ts';
 /** Large batches cost little; the tail has what the tables lack. */
 const IDLE_MS = 300;
 const RETRY_MS = 1_000;
+/** A replica that came back while nothing is committed gets its tables all the same. */
+const LOOK_MS = 2_000;
 const BUG_RETRY_MS = 10_000;
 /** A replica that does not answer a question by then is passed over for the next. */
 const PATIENCE_MS = 1_000;
@@ -57,6 +59,7 @@ export class Projections {
   /** Readers who wait for a table to come further. */
   #waiting: (() => void)[] = [];
   #timer: Timer | null = null;
+  #looking: Timer | null = null;
   #stopped = false;
 
   constructor(args: {
@@ -106,13 +109,21 @@ export class Projections {
 
   /** A new leader finds out where the tables stand, and brings them up at once. */
   start(): void {
-    for (const [replica, store] of this.#replicas.entries()) {
-      store.projectedLsn().then(
-        (at) => (this.#lsns[replica] = lsn(Math.max(at, this.#lsns[replica] ?? 0))),
-        () => undefined,
-      );
-    }
+    for (const replica of this.#replicas.keys()) void this.#look(replica);
     this.wake();
+    this.#looking = this.#clock.every(LOOK_MS, () => {
+      for (const replica of this.#replicas.keys()) void this.#look(replica);
+    });
+  }
+
+  /** Where its tables really stand: a replica that lost its disk has none, whatever it had before. */
+  async #look(replica: number): Promise<void> {
+    if (this.#running.has(replica)) return;
+    const store = this.#replicas[replica];
+    const shown = await store?.projectedLsn().catch(() => null);
+    if (shown === null || shown === undefined || this.#running.has(replica)) return;
+    this.#lsns[replica] = shown;
+    if (shown < (this.#setLog.committedOn(replica)?.lsn ?? 0)) this.wake();
   }
 
   /** Something was committed: project soon, in one large batch with what follows. */
@@ -264,6 +275,7 @@ export class Projections {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#looking?.cancel();
     this.#wakeReaders();
   }
 }

@@ -105,3 +105,15 @@ test('an idle leader has its tables at once, in pieces of a bounded time', async
   expect(projections.lagMs).toBe(0);
   expect(tables.largest).toBeLessThanOrEqual(200);
 });
+
+test('tables that are gone come back although nothing more is committed', async () => {
+  const { run, tables, projections } = await world({ msAnEntry: 0.1, busy: false });
+  await run(1_000, 0.5);
+  await run(1_000, 0);
+  expect(projections.quorumLsn()).toBe(500);
+  // A lost disk, brought back by its journal alone.
+  tables.shown = 0;
+  await run(5_000, 0);
+  expect(tables.shown).toBe(500);
+  expect(projections.quorumLsn()).toBe(500);
+});

@@ -9,7 +9,6 @@ import type { SimAccess, SimReconciler } from './tiers.ts';
 import { startAccess, startCouriers } from './tiers.ts';
 
 const ACCESS = 2;
-const COURIERS = 2;
 
 /** Every process and server of one simulated Hongbao. */
 export class Cluster {
@@ -20,6 +19,8 @@ export class Cluster {
   readonly #tokens: Tokens;
   readonly access: SimAccess[] = [];
   readonly couriers: SimReconciler[] = [];
+  /** One reconciler, or two that do everything twice. */
+  readonly courierCount: number;
   #over = false;
 
   constructor(args: {
@@ -31,6 +32,7 @@ export class Cluster {
     this.#shared = shared;
     this.#tokens = tokens;
     this.sharesServers = shared.chance.below(2) === 0;
+    this.courierCount = 1 + shared.chance.below(2);
     this.sets = shared.topology.sets.map(
       ({ id }) => new SimSet(id, shared, (entry) => onCommitted(id, entry)),
     );
@@ -42,7 +44,7 @@ export class Cluster {
       for (let slot = 0; slot < NODES; slot++) set.start(slot);
     }
     for (let at = 0; at < ACCESS; at++) this.startAccess(at);
-    for (let at = 0; at < COURIERS; at++) this.startCouriers(at);
+    for (let at = 0; at < this.courierCount; at++) this.startCouriers(at);
   }
 
   /** A new process in place of the one that was there. */
@@ -100,7 +102,7 @@ export class Cluster {
     for (let at = 0; at < ACCESS; at++) {
       if (this.access[at]?.process.dead !== false) this.startAccess(at);
     }
-    for (let at = 0; at < COURIERS; at++) {
+    for (let at = 0; at < this.courierCount; at++) {
       if (this.couriers[at]?.process.dead !== false) this.startCouriers(at);
     }
   }

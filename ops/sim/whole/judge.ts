@@ -119,14 +119,6 @@ export class Judge {
     }
   }
 
-  /** Do the tables of all replicas show everything that is committed? */
-  async isProjected(set: SimSet): Promise<boolean> {
-    for (const { disk } of set.sites) {
-      if ((await disk.projectedLsn()) !== set.history.committed.length) return false;
-    }
-    return true;
-  }
-
   /** The end of a walk, when nothing is on its way any more. */
   async finish(sets: readonly SimSet[]): Promise<void> {
     this.hear();

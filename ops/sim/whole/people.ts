@@ -93,8 +93,9 @@ export class People {
   tick(): void {
     if (this.#answeredByMs === null) this.#begin();
     for (const person of this.#people) person.tick();
-    const late = this.#answeredByMs !== null && this.#clock.monotonicMs() > this.#answeredByMs;
-    if (late && !this.settled) this.#trace.guard(() => hold(false, `liveness: ${this.#waiting()}`));
+    if (this.#answeredByMs === null || this.#clock.monotonicMs() <= this.#answeredByMs) return;
+    const waiting = this.#waiting();
+    this.#trace.guard(() => hold(waiting === null, `liveness: ${waiting}`));
   }
 
   #begin(): void {
@@ -138,14 +139,15 @@ export class People {
     );
   }
 
-  #waiting(): string {
+  /** What is not answered in time; null when everything is. */
+  #waiting(): string | null {
     for (const person of this.#people) {
       const [errand] = person.errands;
       if (errand !== undefined) return `${errand.name} has no answer after ${errand.tries} tries`;
-      const request = person.unanswered();
+      const request = person.unanswered(LIVENESS_MS);
       if (request !== undefined) return `no reply to ${request} ms`;
     }
-    return 'nobody waits';
+    return null;
   }
 
   /** Everybody hangs up. */

@@ -246,11 +246,12 @@ export class Person implements Asker, Listener {
     for (const connection of this.#slots) connection?.leave(CUT);
   }
 
-  /** A request that waits for its reply on a socket that stands; undefined: none. */
-  unanswered(): string | undefined {
+  /** A request that has waited so long for its reply on a socket that stands; undefined: none. */
+  unanswered(olderThanMs = 0): string | undefined {
+    const before = this.#nowMs - olderThanMs;
     for (const connection of this.#slots) {
       const asked = connection?.oldest();
-      if (!connection || asked === undefined) continue;
+      if (!connection || asked === undefined || asked.atMs > before) continue;
       const what = asked.errand?.name ?? `${this.user} ${asked.op}`;
       return `${what}, asked of ${connection.gateway.name} at ${Math.round(asked.atMs)}`;
     }

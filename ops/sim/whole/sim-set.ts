@@ -136,15 +136,21 @@ export class SimSet {
     process.kill();
   }
 
-  /** Do all three have the same journal, all of it committed, and votes? */
-  async isWhole(): Promise<boolean> {
-    const heads = this.sites.map(({ journal }) => journal.at(-1));
-    const [head] = heads;
-    if (head === undefined || this.history.committed.length !== head.lsn) return false;
-    const same = heads.every((one) => one !== undefined && Buffer.compare(one.sum, head.sum) === 0);
-    if (!same) return false;
-    for (const site of this.sites) if (!(await votes(site, this.sites))) return false;
-    return true;
+  /** Why the three are not the same, all of it committed, with votes and tables; null when they are. */
+  async whyNotWhole(): Promise<string | null> {
+    const committed = this.history.committed.length;
+    for (const site of this.sites) {
+      const head = site.journal.at(-1);
+      if (head?.lsn !== committed) return `replica ${site.name} ends at ${head?.lsn} of ${committed}`;
+      const [first] = this.sites;
+      const other = first?.journal.at(-1)?.sum ?? head.sum;
+      if (Buffer.compare(head.sum, other) !== 0) return `replica ${site.name} has another head`;
+      if (!(await votes(site, this.sites))) return `replica ${site.name} has no vote`;
+      const shown = await site.disk.projectedLsn();
+      if (shown !== committed) return `tables of ${site.name} show ${shown} of ${committed}`;
+    }
+    const { length } = this.leaders;
+    return length === 1 ? null : `${length} nodes lead Set ${this.id}`;
   }
 }
 

@@ -33,7 +33,7 @@ export function drawSky(chance: SeededRandom): Sky {
       disorderly: chance.below(2) === 0,
     },
     network: { slow: upTo(60), broken: upTo(3), refused: upTo(200), narrow: upTo(50) },
-    sockets: { latencyMs: 1 + upTo(40), breaks: upTo(60), stalls: upTo(60) },
+    sockets: { latencyMs: 1 + upTo(40), breaks: upTo(15), stalls: upTo(30) },
     bus: { lost: upTo(1_000), repeated: upTo(300), late: upTo(300) },
     cache: { forgotten: upTo(300), failed: upTo(300), lies: upTo(300) },
     clear() {

@@ -122,7 +122,7 @@ export class Trouble {
         return this.#again(this.#chance.below(2), (at) => this.#cluster.startAccess(at), 'access');
       case 'couriers.kill':
         return this.#again(
-          this.#chance.below(2),
+          this.#chance.below(this.#cluster.courierCount),
           (at) => this.#cluster.startCouriers(at),
           'couriers',
         );
