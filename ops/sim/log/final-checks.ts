@@ -175,7 +175,10 @@ function holdPackets(logged: readonly Logged[]): void {
     if (command.type === 'transfer.deliver' && outcome.type === command.type) {
       command.transfers.forEach((transfer, index) => {
         if (transfer.kind !== 'packet.create') return;
-        if (outcome.receipts[index]?.kind !== 'live') return;
+        const kind = outcome.receipts[index]?.kind;
+        const isRight = kind === 'live' || kind === 'tombstone' || kind === 'duplicate';
+        hold(isRight, `M8 a packet.create is answered ${kind} at LSN ${lsn}: where is its money?`);
+        if (kind !== 'live') return;
         const { definition } = transfer;
         hold(!packets.has(definition.packetId), `M8 a packet is made twice, LSN ${lsn}`);
         packets.set(definition.packetId, { definition, users: new Set(), paid: 0, refund: null });

@@ -22,6 +22,8 @@ const USERS: readonly UserId[] = ['ann', 'bob', 'cid', 'dot', 'eve', 'fay'].map(
   return user;
 });
 const DELIVERIES_MAX = 2;
+/** One create in so many. */
+const REUSED = 12;
 
 /** What the people of a walk do, drawn from its seed: each step adds a few wishes. */
 export class Script {
@@ -83,7 +85,9 @@ export class Script {
   }
 
   #createPacket(): void {
-    const packetId = this.#freeIds.shift();
+    // Now and then a faulty node uses an id a second time, for somebody else's packet (ADR 6).
+    const known = this.#chance.below(REUSED) === 0 ? this.#packets.at(-1)?.packetId : undefined;
+    const packetId = known ?? this.#freeIds.shift();
     if (packetId === undefined || this.#groups.length === 0) return;
     const { groupId, owner } = this.#pick(this.#groups);
     const count = 1 + this.#chance.below(4);
@@ -101,7 +105,7 @@ export class Script {
       receivers: [],
     } as const;
     this.#waiting.push({ kind: 'packet.create', definition, sentAt: this.#clock.now() });
-    this.#packets.push({ packetId, groupId });
+    if (known === undefined) this.#packets.push({ packetId, groupId });
   }
 
   #openPacket(): void {

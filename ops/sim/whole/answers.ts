@@ -57,6 +57,8 @@ export type Asker = {
   home: number | null;
   /** Statement lines up to this LSN have been told. */
   ledgerLsn: number;
+  /** Was he told that he is in, and has he not asked to leave since? */
+  isMember(groupId: string): boolean;
 };
 
 /** Reads a yes: what of it needs no journal is held at once, the rest is told. */
@@ -152,7 +154,9 @@ export function readYes(
       if (typeof last === 'number') {
         hold(last <= whole(d, 'lastSeq'), `M10 ${errand.name} ends behind the last seq`);
       }
-      if (!mustShow(own, asked)) return;
+      // Who left and came back may read only what came after (C8).
+      const stayed = asked.knew.member && asker.isMember(groupId);
+      if (!stayed || !mustShow(own, asked)) return;
       const { seq } = own.shown;
       const isThere = messages.some((one) => one['seq'] === seq);
       hold(isThere, `Q8 ${errand.name} hides the asker's own message ${seq}`);

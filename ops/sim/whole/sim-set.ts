@@ -141,7 +141,8 @@ export class SimSet {
     const committed = this.history.committed.length;
     for (const site of this.sites) {
       const head = site.journal.at(-1);
-      if (head?.lsn !== committed) return `replica ${site.name} ends at ${head?.lsn} of ${committed}`;
+      if (head?.lsn !== committed)
+        return `replica ${site.name} ends at ${head?.lsn} of ${committed}`;
       const [first] = this.sites;
       const other = first?.journal.at(-1)?.sum ?? head.sum;
       if (Buffer.compare(head.sum, other) !== 0) return `replica ${site.name} has another head`;
