@@ -262,11 +262,13 @@ export class Members {
     // For a lost disk each of them must be proved as it records (rulings 6): one that came back
     // with an old disk may have forgotten the same entries.
     const proved = kind === 'absent';
+    // From the first attempt on: an answer that is lost may have been a yes, and an older identity
+    // whose admission lands late is then not the newest that is recorded anywhere (P0, I10).
+    this.#incarnations[replica] = incarnation;
     for (const [other, fence] of others) {
       const call = { fence, replica, incarnation, proved };
       if ((await this.#store(other).recordIncarnation(call)) !== 'done') return null;
     }
-    this.#incarnations[replica] = incarnation;
     return { epoch: this.#epoch, owner: this.#owner, incarnation };
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { cents, epoch } from '../../lib/core/units.ts';
+import { StoreError } from '../../lib/port/replica-store.ts';
 import { World, user } from '../integration/set-log-world.ts';
 
 const OWNER = new Uint8Array(16).fill(9);
@@ -60,4 +61,37 @@ test('[I7] a re-admission leaves what this leader wrote above its commit point w
   await w.run(50);
   expect([w.driver.epoch, setLog.ackedBy(0)]).toEqual([led, at]);
   expect(near.disk.discarded()).toEqual([]);
+});
+
+test('[I10] an admission that lands late does not count when a newer one may be recorded', async () => {
+  const w = await World.start(3);
+  await w.fund('ann', 1_000);
+  await w.run(1_000);
+  const [near, far] = w.replicas;
+  if (near === undefined || far === undefined) throw new Error('there are three');
+  const admit = far.disk.admit.bind(far.disk);
+  let land: (() => Promise<unknown>) | null = null;
+  far.disk.admit = async (args) => {
+    if (land !== null) return admit(args);
+    land = () => admit(args);
+    throw new StoreError('unknown', 'under way');
+  };
+  const record = near.disk.recordIncarnation.bind(near.disk);
+  let lost = 0;
+  near.disk.recordIncarnation = async (args) => {
+    const done = await record(args);
+    if (land === null || lost > 0) return done;
+    lost += 1;
+    // The newer identity stands here; its leader does not know, and stops half-way.
+    await land();
+    throw new StoreError('unknown', 'no answer');
+  };
+  far.disk.restart();
+  w.submit({ type: 'wallet.open', user: user('bob'), welcomeCents: cents(1) });
+  await w.run(10_000);
+  expect(lost).toBe(1);
+  const row = await far.disk.fenceRow();
+  expect(row?.proved).toBe(true);
+  expect(row?.incarnation).toBe(near.disk.diskCopy().take().state?.incarnations[1]);
+  expect(w.driver.setLog.isActive(1)).toBe(true);
 });
