@@ -270,15 +270,18 @@ export class Person implements Asker, Listener {
       const groupId = text(group, 'groupId');
       const mark = connection.resumed[groupId];
       const lastSeq = whole(group, 'lastSeq');
-      if (mark === undefined || !this.isMember(groupId) || mark >= lastSeq) continue;
+      const isBehind = Math.max(mark ?? 0, whole(group, 'firstSeq') - 1) < lastSeq;
+      if (mark === undefined || !this.isMember(groupId) || !isBehind) continue;
       const messages = missed.get(groupId);
       if (messages === undefined) {
         hold(!recovered, `Q2 ${this.user}: nothing of ${groupId} from ${mark} to ${lastSeq}`);
         continue;
       }
       const [first, last] = [messages[0]?.['seq'], messages.at(-1)?.['seq']];
-      const complete = first === mark + 1 && last === lastSeq;
-      const wanted = `${mark + 1} to ${lastSeq}`;
+      // Pushed to him in the moment of his joining: what he may not read is not missing either.
+      const from = Math.max(mark + 1, whole(group, 'firstSeq'));
+      const complete = first === from && last === lastSeq;
+      const wanted = `${from} to ${lastSeq}`;
       hold(
         complete,
         `Q2 ${this.user}: ${String(first)} to ${String(last)} of ${groupId}, not ${wanted}`,
