@@ -36,4 +36,25 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 943,
     what: 'over two connections a late restore cut off what a newer one had brought',
   },
+  {
+    world: 'log',
+    seed: 115,
+    what: 'a full house did not look whether its promises still stood',
+  },
+  {
+    world: 'whole',
+    seed: 11,
+    what: 'a clock that leapt a day between two comparisons was stamped',
+  },
+  {
+    world: 'whole',
+    seed: 15,
+    what: 'tables of a replica that came back waited for the next commit',
+  },
+  {
+    world: 'whole',
+    seed: 1103,
+    ops: 300,
+    what: 'an admission that landed late counted beside a newer identity that was half recorded',
+  },
 ];

@@ -9,7 +9,7 @@ const PAGE = readFileSync(join(ROOT, 'docs/BUGS.md'), 'utf8');
 const COLUMNS = ['number', 'what', 'by', 'commits', 'held'] as const;
 const WALK = /^walk (\w+) (\d+)$/;
 const FINDERS =
-  /^(walk \w+ \d+|property test(, seed -?\d+)?|rig|reviewer|browser|test of real processes|not recorded)$/;
+  /^(walk \w+ \d+|property test(, seed -?\d+)?|simulator|conformance|rig|reviewer|browser|test of real processes|not recorded)$/;
 const UNHELD = 'no test of its own';
 /** Mended before this table was begun, and without a test. No new line may join them. */
 const UNHELD_KNOWN = [53, 54, 55, 57];
