@@ -60,8 +60,20 @@ export class Grants {
   ask(person: Person, groupId: Id, atLsn?: number): Promise<Standing> {
     const key = `${person.hash}/${groupId}`;
     const asking = this.#asking.get(key);
-    // An answer that must show a write of ours is not the one that was asked for before it.
-    if (asking !== undefined && atLsn === undefined) return asking;
+    // An answer that must show a write of ours is not the one that was asked for before it; and a no
+    // may be older than this request: whoever was told that he is in meanwhile asks for himself.
+    if (asking !== undefined && atLsn === undefined) {
+      return asking.then((standing) => {
+        if (standing.kind !== 'stranger') return standing;
+        const newer = this.#asking.get(key);
+        return newer === undefined || newer === asking ? this.#askAnew(person, groupId) : newer;
+      });
+    }
+    return this.#askAnew(person, groupId, atLsn);
+  }
+
+  #askAnew(person: Person, groupId: Id, atLsn?: number): Promise<Standing> {
+    const key = `${person.hash}/${groupId}`;
     const asked = this.#ask(person, groupId, atLsn).finally(() => {
       if (this.#asking.get(key) === asked) this.#asking.delete(key);
     });
@@ -114,15 +126,22 @@ export class Grants {
       return ids;
     }
     const byGroup = new Map(list.map((one) => [one.groupId, one]));
-    for (const id of ids) this.#apply(person, id, byGroup.get(String(id)));
+    const asOfLsn = Number(reply?.asOfLsn ?? 0);
+    for (const id of ids) this.#apply(person, id, { asOfLsn, found: byGroup.get(String(id)) });
     return [];
   }
 
-  #apply(person: Person, groupId: Id, membership: Membership__Output | undefined): void {
+  #apply(
+    person: Person,
+    groupId: Id,
+    { asOfLsn, found }: { asOfLsn: number; found: Membership__Output | undefined },
+  ): void {
     const key = String(groupId);
     person.pending.delete(key);
-    const entry = membership === undefined ? null : this.#entryOf(groupId, membership);
+    const entry = found === undefined ? null : this.#entryOf(groupId, found);
     if (entry === null) {
+      // A no has no version: one that was said before the yes that is known takes nothing away.
+      if (asOfLsn < (person.groups.get(key)?.grant.groupLsn ?? 0)) return;
       const until = person.expected.get(key);
       if (until !== undefined && until > this.#clock.monotonicMs()) return;
       this.drop(person, groupId);

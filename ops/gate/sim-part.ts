@@ -13,7 +13,7 @@ import { describeTotals } from '../sim/totals.ts';
 import type { Findings, Part } from './part.ts';
 
 /** Wall time of the part: what is known takes what it needs of it, new seeds take the rest. */
-const BUDGET_MS = 100_000;
+const BUDGET_MS = 70_000;
 /** Then everything is ended, and the part is red: it can be this long only when walks hang. */
 const LIMIT_MS = 240_000;
 /** A planted mistake is seen at its recorded seed within this, or its record is stale. */

@@ -57,4 +57,10 @@ export const REGRESSIONS: readonly Regression[] = [
     ops: 300,
     what: 'an admission that landed late counted beside a newer identity that was half recorded',
   },
+  {
+    world: 'whole',
+    seed: 2092,
+    ops: 300,
+    what: 'a no that was asked for before the group was there was told to its founder',
+  },
 ];
