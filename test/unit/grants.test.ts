@@ -31,7 +31,7 @@ class Stage {
       unwatchGroup: () => undefined,
       query: () => new Promise<QueryAnswer>((resolve) => this.asked.push(resolve)),
     } as unknown as Router;
-    const topics = new Topics(router, () => Promise.resolve());
+    const topics = new Topics(router, () => undefined);
     const user = parseUserId('ann');
     if (user === null) throw new Error('not a user');
     this.person = new People({ router, clock, limits, topics }).enter(user);
