@@ -163,7 +163,7 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
     name: 'ids-from-a-clock',
     what: 'a block of ids begins at the time of day, not where the last one ended',
     source: 'issue 4',
-    world: 'whole',
+    world: 'log',
     patches: [
       {
         file: 'set-node/machine/decide.ts',
@@ -176,7 +176,7 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
         replace: `    cursor.ms >= ms,`,
       },
     ],
-    rule: /^C10 /,
+    rule: /^I1 /,
     seed: 1,
   },
   {

@@ -60,7 +60,9 @@ export class Script {
     if (dice < 44) return this.#send(person, group, true);
     if (dice < 47) return this.#wrong(person, group);
     if (packets.length === 0) return this.#message(person, group);
-    if (dice < 64) return this.#open(person, this.#packet(person));
+    // Every second question is left out: they cost more than commands, and tell less.
+    const opens = dice < 64 || (dice >= 78 && this.#chance.below(2) === 0);
+    if (opens) return this.#open(person, this.#packet(person));
     if (dice < 78) return this.#grab(person, this.#packet(person));
     return this.#ask(person, group, dice);
   }

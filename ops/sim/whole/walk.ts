@@ -27,7 +27,7 @@ const STEP_MS = 50;
 const OPS = 2_000;
 /** A step of trouble takes half of this to one and a half. */
 const BREATH_MS = 1_200;
-const COMMANDS_A_BREATH = 60;
+const COMMANDS_A_BREATH = 85;
 const KEYS = { seedKey: new Uint8Array(32).fill(1), clusterSecret: new Uint8Array(32).fill(2) };
 const TOKEN_SECRET = new Uint8Array(32).fill(3);
 const CLUSTER_ID = 'c1'.repeat(16);
@@ -37,7 +37,7 @@ const ANSWERED_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 30_000;
 const EQUAL_WITHIN_MS = 60_000;
 /** How often tables are compared: each look reads all of them. */
-const LOOK_EVERY = 12;
+const LOOK_EVERY = 16;
 
 export type WholeOptions = {
   readonly seed: number;
