@@ -44,12 +44,20 @@ export class MariaDbBench {
   }
 
   async query(sql: string, values: Cell[] = []): Promise<RowDataPacket[]> {
-    const [rows] = await (await this.#connection()).query<RowDataPacket[]>(sql, values);
+    const [rows] = await (await this.admin()).query<RowDataPacket[]>(sql, values);
     return rows;
   }
 
-  async change(sql: string, values: (Cell | Cell[][])[] = []): Promise<void> {
-    await (await this.#connection()).query<ResultSetHeader>(sql, values);
+  /** Rows that changed; of several statements none is counted. */
+  async change(sql: string, values: (Cell | Cell[][])[] = []): Promise<number> {
+    const [header] = await (await this.admin()).query<ResultSetHeader>(sql, values);
+    return Array.isArray(header) ? 0 : header.affectedRows;
+  }
+
+  /** No table at all; the next opening makes them. */
+  async drop(): Promise<void> {
+    for (const name of await this.#tableNames()) await this.change(`DROP TABLE \`${name}\``);
+    this.#tables = [];
   }
 
   /** `kill -9` of the server and start. */
@@ -63,7 +71,13 @@ export class MariaDbBench {
     this.#forget();
     await this.server.wipe();
     await this.server.start();
+    await this.reset();
+  }
+
+  /** After the server was wiped: the database and its users again, and a new connection to look. */
+  async reset(): Promise<void> {
     await this.server.recreateSets();
+    this.#forget();
   }
 
   /** What a restart loses, without one. */
@@ -113,13 +127,19 @@ export class MariaDbBench {
     this.#tables = [];
   }
 
-  async #connection(): Promise<Connection> {
-    this.#admin ??= await createConnection({
-      uri: this.#adminUrl,
-      supportBigNumbers: true,
-      multipleStatements: true,
-    });
+  /** A connection of another user than the leader's, to look and to meddle with. */
+  async admin(): Promise<Connection> {
+    if (this.#admin === null) {
+      this.#admin = await this.connect(this.#adminUrl);
+      // The server was killed meanwhile: the next one connects anew.
+      this.#admin.on('error', () => this.#forget());
+    }
     return this.#admin;
+  }
+
+  /** A further one, by default as the leader's user. */
+  connect(uri: string = this.url): Promise<Connection> {
+    return createConnection({ uri, supportBigNumbers: true, multipleStatements: true });
   }
 
   async #tableNames(): Promise<readonly string[]> {

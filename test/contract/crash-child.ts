@@ -1,11 +1,12 @@
 import { openSqliteReplica } from '../../lib/adapter/sqlite-replica.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { lsn } from '../../lib/core/units.ts';
-import { FENCE_A, SET, makeEntry, startVoter, commitTo } from './replica-world.ts';
+import { SET } from '../../ops/sim/conformance/replica-world.ts';
+import { FENCE_A, makeEntry, startVoter, commitTo } from './replica-world.ts';
 
 // Appends and projects as fast as it can and prints each acknowledged LSN, until it is killed.
 const [path = ''] = process.argv.slice(2);
-const schemaModule = new URL('./test-schema.ts', import.meta.url);
+const schemaModule = new URL('../../ops/sim/conformance/schema.ts', import.meta.url);
 const store = await openSqliteReplica({ path, setId: SET, schemaModule });
 await startVoter(store);
 let prev: Entry | null = null;

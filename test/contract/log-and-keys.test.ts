@@ -12,7 +12,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeJsonLog } from '../../lib/adapter/json-log.ts';
 import { loadKeyFile } from '../../lib/adapter/key-file.ts';
 import { ManualClock } from '../../lib/adapter/manual-clock.ts';
-import { makeFolder } from './sqlite-world.ts';
+import { makeFolder } from './folder.ts';
 
 let folder = '';
 beforeEach(() => {

@@ -4,11 +4,11 @@ import { MysqlProjectors } from '../../lib/adapter/mysql-projector.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Scan } from '../../lib/port/replica-store.ts';
-import { makeMemoryWorld } from './memory-world.ts';
+import { openMemoryWorld } from '../../ops/sim/conformance/memory-world.ts';
 import type { ServerWorld } from './mysql-server.rules.ts';
 import type { MysqlBench } from './mysql-world.ts';
-import { TEST_SCHEMA } from './mysql-world.ts';
-import { FENCE_A, SET, codeOf, commitTo, makeChain, startVoter } from './replica-world.ts';
+import { SCHEMA_MODULE, SET } from '../../ops/sim/conformance/replica-world.ts';
+import { FENCE_A, codeOf, commitTo, makeChain, startVoter } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
 const PEOPLE = ['ann', 'ann ', 'Ann', '红包', '\u{1f9e7}', '', "o'neil \\ \u0000"];
@@ -89,9 +89,11 @@ async function filled(store: ReplicaStore, entries: readonly Entry[]): Promise<v
 /** Another database of the server as a second replica, and the thread that both are projected in. */
 async function twoReplicas(bench: MysqlBench, database: number) {
   const at = { setId: setId(database), password: 'secret' };
-  const projectIn = new MysqlProjectors({ setId: SET, schemaModule: TEST_SCHEMA });
-  const other = await bench.open({ url: await bench.server.createSet(at), projectIn });
-  const admin = await bench.connect(await bench.server.createSet({ ...at, role: 'test' }));
+  const projectIn = new MysqlProjectors({ setId: SET, schemaModule: SCHEMA_MODULE });
+  const other = await bench.open({ url: await bench.disk.server.createSet(at), projectIn });
+  const admin = await bench.disk.connect(
+    await bench.disk.server.createSet({ ...at, role: 'test' }),
+  );
   const change = async (sql: string): Promise<void> => {
     await admin.query(sql);
   };
@@ -109,8 +111,8 @@ export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
     says: 'memory and MySQL show the same rows for any changes, folded into large statements',
     check: async ({ bench }) => {
       for (let seed = 1; seed <= SEEDS; seed++) {
-        const twin = await makeMemoryWorld();
-        await bench.empty();
+        const twin = openMemoryWorld();
+        await bench.disk.empty();
         const real = await bench.open({ projectIn: 'caller' });
         const [a, b] = [await show(twin.store, seed), await show(real, seed)];
         expect({ seed, seen: b }).toEqual({ seed, seen: a });
@@ -129,7 +131,9 @@ export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
       await commitTo(store, 2);
       // The amount is the last eight bytes, lowest first.
       const flipped = 'INSERT(payload, LENGTH(payload) - 7, 1, CHAR(5 USING binary))';
-      expect(await bench.change(`UPDATE journal SET payload = ${flipped} WHERE lsn = 2`)).toBe(1);
+      expect(await bench.disk.change(`UPDATE journal SET payload = ${flipped} WHERE lsn = 2`)).toBe(
+        1,
+      );
       await expect(store.project(lsn(2))).rejects.toMatchObject({ code: 'corrupt' });
       await expect(store.project(lsn(2))).rejects.toThrow('Set 7, LSN 2');
     },
@@ -235,7 +239,7 @@ export const STATEMENT_RULES: readonly Rule<ServerWorld>[] = [
       await startVoter(store);
       const chain = makeChain({ prev: null, count: 40 });
       const questions = async (): Promise<number> => {
-        const [row] = await bench.query("SHOW GLOBAL STATUS LIKE 'Questions'");
+        const [row] = await bench.disk.query("SHOW GLOBAL STATUS LIKE 'Questions'");
         return Number(row?.['Value']);
       };
       await store.append({ fence: FENCE_A, entries: chain.slice(0, 1) });

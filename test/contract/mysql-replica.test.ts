@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 
 async function makeServerWorld(): Promise<ServerWorld> {
-  await bench.empty();
+  await bench.disk.empty();
   const store = await bench.open();
   return { bench, store, dispose: () => store.close() };
 }

@@ -5,7 +5,7 @@ import { refusalOf } from '../../lib/adapter/mysql-settings.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { Change } from '../../lib/port/replica-store.ts';
 import type { ServerWorld } from './mysql-server.rules.ts';
-import { MIGRATIONS } from './mysql-world.ts';
+import { MIGRATIONS } from '../../ops/sim/conformance/mysql-world.ts';
 import { FENCE_A, makeChain, startVoter, commitTo } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 
@@ -34,16 +34,18 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
     id: 'RS20a',
     says: 'an empty database gets every migration once, with its hash, also from many at once',
     check: async ({ bench }) => {
-      await bench.drop();
+      await bench.disk.drop();
       const stores = await Promise.all(Array.from({ length: 4 }, () => bench.open()));
       await Promise.all(stores.map((store) => store.close()));
-      const rows = await bench.query('SELECT version, name FROM schema_migration ORDER BY version');
+      const rows = await bench.disk.query(
+        'SELECT version, name FROM schema_migration ORDER BY version',
+      );
       const wanted = (await loadMigrations(MIGRATIONS)).map(({ version, name }) => ({
         version,
         name,
       }));
       expect(rows).toEqual(wanted);
-      expect(await bench.query('SELECT * FROM leader_beat')).toEqual([
+      expect(await bench.disk.query('SELECT * FROM leader_beat')).toEqual([
         { set_id: 7, epoch: 0, n: 0 },
       ]);
     },
@@ -52,9 +54,9 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
     id: 'RS20b',
     says: 'a migration that a crash left half done is done again',
     check: async ({ bench }) => {
-      await bench.drop();
+      await bench.disk.drop();
       const sql = await readFile(new URL('0001-replica.sql', MIGRATIONS), 'utf8');
-      for (const statement of statementsOf(sql).slice(0, 4)) await bench.change(statement);
+      for (const statement of statementsOf(sql).slice(0, 4)) await bench.disk.change(statement);
       const store = await bench.open();
       await startVoter(store);
       expect(await store.fenceRow()).toMatchObject({ proved: true });
@@ -84,10 +86,10 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
       const more = [...migrations, { version, name: 'further', sql }];
       await (await bench.open({ migrations: more })).close();
       await (await bench.open({ migrations: more })).close();
-      expect(await bench.query('SELECT * FROM further')).toEqual([]);
+      expect(await bench.disk.query('SELECT * FROM further')).toEqual([]);
       expect(await store.fenceRow()).toMatchObject({ proved: true });
-      await bench.change('DROP TABLE further');
-      await bench.change('DELETE FROM schema_migration WHERE version = ?', [version]);
+      await bench.disk.change('DROP TABLE further');
+      await bench.disk.change('DELETE FROM schema_migration WHERE version = ?', [version]);
     },
   },
   {
@@ -109,12 +111,12 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
       await store.append({ fence: FENCE_A, entries });
       await commitTo(store, 3);
       await store.project(lsn(3));
-      await bench.change("UPDATE projection_state SET tables_sum = REPEAT('x', 32)");
-      await bench.change('UPDATE totals SET amount = 99');
+      await bench.disk.change("UPDATE projection_state SET tables_sum = REPEAT('x', 32)");
+      await bench.disk.change('UPDATE totals SET amount = 99');
       const standby = await bench.open();
       const scan = { table: 'totals', prefix: [], limit: 9 };
       await expect(standby.scan(scan)).rejects.toMatchObject({ code: 'unavailable' });
-      expect(await bench.query('SELECT amount FROM totals')).toEqual([{ amount: 99 }]);
+      expect(await bench.disk.query('SELECT amount FROM totals')).toEqual([{ amount: 99 }]);
       expect(await standby.project(lsn(3))).toBe(3);
       expect(await standby.scan(scan)).toEqual({ asOfLsn: 3, rows: [['a', 6, 0, null]] });
       await standby.close();
@@ -124,7 +126,7 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
     id: 'RS21a',
     says: 'a server that could lose what it acknowledged is refused, with the reason',
     check: async ({ bench }) => {
-      const { server } = bench;
+      const { server } = bench.disk;
       await server.query('SET GLOBAL innodb_flush_log_at_trx_commit = 2');
       await expect(bench.open()).rejects.toMatchObject(refused('flush_log'));
       await server.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1');
@@ -163,12 +165,12 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
     id: 'RS21c',
     says: 'a table in an engine that forgets or keeps the wrong things is refused',
     check: async ({ bench }) => {
-      await bench.change('ALTER TABLE leader_beat ENGINE=MyISAM');
+      await bench.disk.change('ALTER TABLE leader_beat ENGINE=MyISAM');
       await expect(bench.open()).rejects.toMatchObject(refused('engine'));
-      await bench.change('ALTER TABLE leader_beat ENGINE=InnoDB');
-      await bench.change('ALTER TABLE alive ENGINE=InnoDB');
+      await bench.disk.change('ALTER TABLE leader_beat ENGINE=InnoDB');
+      await bench.disk.change('ALTER TABLE alive ENGINE=InnoDB');
       await expect(bench.open()).rejects.toMatchObject(refused('engine'));
-      await bench.change('ALTER TABLE alive ENGINE=MEMORY');
+      await bench.disk.change('ALTER TABLE alive ENGINE=MEMORY');
       await (await bench.open()).close();
     },
   },
@@ -179,7 +181,9 @@ export const SCHEMA_RULES: readonly Rule<ServerWorld>[] = [
       const denied = bench.open({ password: 'not-it' });
       await expect(denied).rejects.toMatchObject(refused('access_denied'));
       await expect(denied).rejects.not.toThrow('not-it');
-      const nowhere = bench.open({ url: bench.url.replace('hongbao_set_7', 'hongbao_set_77') });
+      const nowhere = bench.open({
+        url: bench.disk.url.replace('hongbao_set_7', 'hongbao_set_77'),
+      });
       // Without rights on a database a user is not told whether it exists.
       await expect(nowhere).rejects.toMatchObject({ code: 'rejected' });
       const bad = bench.open({ url: 'mysql://me:hidden@host' });

@@ -46,7 +46,7 @@ async function voterWith(store: ReplicaStore, count: number): Promise<Entry[]> {
 }
 
 /** Sessions of the leader's user on the replica's database. */
-async function sessions({ server }: MysqlBench): Promise<number[]> {
+async function sessions({ disk: { server } }: MysqlBench): Promise<number[]> {
   const rows = await server.query(
     `SELECT ID AS id FROM information_schema.PROCESSLIST
      WHERE USER = 's7_leader' AND DB = 'hongbao_set_7' AND COMMAND <> 'Killed' ORDER BY ID`,
@@ -62,7 +62,7 @@ async function timed(call: Promise<unknown>): Promise<{ how: string; ms: number 
 }
 
 /** Of all users. The server looks anew only every tenth of a second. */
-async function openTransactions({ server }: MysqlBench): Promise<number> {
+async function openTransactions({ disk: { server } }: MysqlBench): Promise<number> {
   await sleep(120);
   const rows = await server.query('SELECT COUNT(*) AS n FROM information_schema.INNODB_TRX');
   return Number(rows[0]?.['n']);
@@ -77,11 +77,11 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'taking over cuts a session of the leader user that holds the fence, and no other user',
     check: async ({ bench, store }) => {
       await voterWith(store, 2);
-      const paused = await bench.connect();
+      const paused = await bench.disk.connect();
       paused.on('error', () => undefined);
       await paused.query('START TRANSACTION');
       await paused.query(FENCE_LOCK);
-      const other = await bench.admin();
+      const other = await bench.disk.admin();
       const started = performance.now();
       const reply = await store.takeOver({ epoch: E2, owner: OWNER_B });
       expect(reply).toMatchObject({ kind: 'promised', head: { lsn: 2 } });
@@ -113,7 +113,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'a candidate with an epoch that is not higher cuts nobody',
     check: async ({ bench, store }) => {
       await startVoter(store);
-      const leader = await bench.connect();
+      const leader = await bench.disk.connect();
       const reply = await store.takeOver({ epoch: E1, owner: OWNER_B });
       expect(reply).toEqual({ kind: 'refused', fenceEpoch: E1 });
       await expect(leader.query('SELECT 1')).resolves.toBeDefined();
@@ -150,7 +150,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'an open projection transaction holds up neither appends nor taking over',
     check: async ({ bench, store }) => {
       const chain = await voterWith(store, 2);
-      const projector = await bench.admin();
+      const projector = await bench.disk.admin();
       await projector.query('START TRANSACTION');
       await projector.query('UPDATE projection_state SET projected_lsn = 1 WHERE set_id = 7');
       await projector.query("INSERT INTO totals VALUES ('ann', 1, 1, NULL)");
@@ -169,7 +169,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'an append waits for whoever holds the fence and then sees what he did',
     check: async ({ bench, store }) => {
       const chain = await voterWith(store, 1);
-      const other = await bench.admin();
+      const other = await bench.disk.admin();
       await other.query('START TRANSACTION');
       await other.query('UPDATE replica_state SET fence_epoch = ? WHERE set_id = 7', [E3]);
       const next = makeEntry({ prev: chain[0] as Entry });
@@ -213,7 +213,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
       await Promise.all(calls);
       const next = makeEntry({ prev: chain[1] as Entry });
       await store.append({ fence: FENCE_A, entries: [chain[1] as Entry] });
-      await bench.server.pause();
+      await bench.disk.server.pause();
       const append = timed(store.append({ fence: FENCE_A, entries: [next] }));
       const ends = await Promise.all([
         append,
@@ -237,7 +237,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
         expect(ms).toBeGreaterThanOrEqual(limits[at] ?? 0);
         expect(ms).toBeLessThan((limits[at] ?? 0) + 250);
       }
-      bench.server.resume();
+      bench.disk.server.resume();
       // The one that was late may have been done: the same bytes again tell (P8).
       const again = await warm.append({ fence: FENCE_A, entries: [next] });
       expect(['acked', 'fenced']).toContain(again.kind);
@@ -250,7 +250,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'without a server every call is unavailable at once, and a store can be opened all the same',
     check: async ({ bench, store }) => {
       await voterWith(store, 1);
-      await bench.server.kill();
+      await bench.disk.server.kill();
       const lines = [store, await bench.open()];
       for (const each of lines) {
         for (const call of [
@@ -265,7 +265,7 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
           expect(ms).toBeLessThan(200);
         }
       }
-      await bench.server.start();
+      await bench.disk.server.start();
       for (const each of lines) expect(await each.fenceRow()).toMatchObject({ proved: false });
       await lines[1]?.close();
     },
@@ -284,9 +284,9 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
         }
       })().catch(codeOf);
       while (acked < 20) await sleep(5);
-      await bench.server.kill();
+      await bench.disk.server.kill();
       expect(['unknown', 'unavailable']).toContain(await appending);
-      await bench.server.start();
+      await bench.disk.server.start();
       const there = await store.read({ after: lsn(0), limitBytes: 1_000_000 });
       expect(there.length).toBeGreaterThanOrEqual(acked);
       expect(there).toEqual(chain.slice(0, there.length));
@@ -310,9 +310,9 @@ export const SERVER_RULES: readonly Rule<ServerWorld>[] = [
     says: 'a server that comes back with an empty disk gets its schema anew and has no vote',
     check: async ({ bench, store }) => {
       await voterWith(store, 2);
-      await bench.server.wipe();
-      await bench.server.start();
-      await bench.reset();
+      await bench.disk.server.wipe();
+      await bench.disk.server.start();
+      await bench.disk.reset();
       await expect.poll(() => store.fenceRow().catch(codeOf), { timeout: 5_000 }).toBeNull();
       expect(await store.takeOver({ epoch: E2, owner: OWNER_B })).toEqual({ kind: 'no_row' });
       const by = { epoch: E2, owner: OWNER_A, incarnation: 7 };

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { openFsObjectStore } from '../../lib/adapter/fs-object-store.ts';
 import { MemoryObjectStore } from '../../lib/adapter/memory-object-store.ts';
 import { objectStoreContract } from './object-store.contract.ts';
-import { makeFolder } from './sqlite-world.ts';
+import { makeFolder } from './folder.ts';
 
 objectStoreContract('memory', async () => ({
   store: new MemoryObjectStore(),

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
 import { epochOf, lsn } from '../../lib/core/units.ts';
-import type { ReplicaWorld } from './replica-world.ts';
+import type { ReplicaWorld } from '../../ops/sim/conformance/replica-world.ts';
 import {
   CLUSTER,
   E1,

@@ -5,7 +5,8 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { CorruptEntry, unseal } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
-import type { ReplicaWorld } from './replica-world.ts';
+import type { ReplicaWorld } from '../../ops/sim/conformance/replica-world.ts';
+import { SET } from '../../ops/sim/conformance/replica-world.ts';
 import {
   E1,
   E2,
@@ -13,7 +14,6 @@ import {
   FENCE_A,
   FENCE_B,
   OWNER_B,
-  SET,
   makeChain,
   makeEntry,
   startVoter,

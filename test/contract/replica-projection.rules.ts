@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { lsn } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Row, Scan, Value } from '../../lib/port/replica-store.ts';
-import type { ReplicaWorld } from './replica-world.ts';
+import type { ReplicaWorld } from '../../ops/sim/conformance/replica-world.ts';
 import { E2, FENCE_A, makeChain, makeEntry, startVoter, commitTo } from './replica-world.ts';
 import type { Rule } from './rule.ts';
 

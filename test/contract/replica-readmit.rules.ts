@@ -3,7 +3,7 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
-import type { ReplicaWorld } from './replica-world.ts';
+import type { ReplicaWorld } from '../../ops/sim/conformance/replica-world.ts';
 import {
   CLUSTER,
   E1,

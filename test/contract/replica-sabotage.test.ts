@@ -3,11 +3,12 @@ import { MemoryReplica } from '../../lib/adapter/memory-replica.ts';
 import type { Epoch, Lsn } from '../../lib/core/units.ts';
 import { epoch, lsn } from '../../lib/core/units.ts';
 import type { AppendReply, Fence, Place, TakeOverReply } from '../../lib/port/replica-store.ts';
-import { makeMemoryWorld } from './memory-world.ts';
+import { openMemoryWorld } from '../../ops/sim/conformance/memory-world.ts';
 import { REPLICA_RULES } from './replica-store.contract.ts';
-import { SET } from './replica-world.ts';
+import { SET } from '../../ops/sim/conformance/replica-world.ts';
+
 import { checkRule } from './rule.ts';
-import { schema } from './test-schema.ts';
+import { schema } from '../../ops/sim/conformance/schema.ts';
 
 /** A replica with one planted fault each: the suite must be able to fail (replication.md, mutants). */
 class IgnoresFence extends MemoryReplica {
@@ -168,8 +169,8 @@ const PLANTED: readonly [typeof MemoryReplica, string][] = [
 test.each(PLANTED)('the contract catches %o by [%s]', async (Faulty, id) => {
   const rule = REPLICA_RULES.find((each) => each.id === id);
   if (rule === undefined) throw new Error(`no rule ${id}`);
-  const good = checkRule(rule, () => makeMemoryWorld());
+  const good = checkRule(rule, async () => openMemoryWorld());
   await expect(good).resolves.toBeUndefined();
-  const bad = checkRule(rule, () => makeMemoryWorld(() => new Faulty(SET, schema)));
+  const bad = checkRule(rule, async () => openMemoryWorld(new Faulty(SET, schema)));
   await expect(bad).rejects.toBeInstanceOf(Error);
 });

@@ -2,7 +2,7 @@ import { FENCE_RULES } from './replica-fence.rules.ts';
 import { JOURNAL_RULES } from './replica-journal.rules.ts';
 import { PROJECTION_RULES } from './replica-projection.rules.ts';
 import { READMIT_RULES } from './replica-readmit.rules.ts';
-import type { ReplicaWorld } from './replica-world.ts';
+import type { ReplicaWorld } from '../../ops/sim/conformance/replica-world.ts';
 import type { Rule } from './rule.ts';
 import { runRules } from './rule.ts';
 

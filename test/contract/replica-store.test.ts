@@ -1,6 +1,7 @@
-import { makeMemoryWorld } from './memory-world.ts';
+import { openMemoryWorld } from '../../ops/sim/conformance/memory-world.ts';
 import { replicaStoreContract } from './replica-store.contract.ts';
-import { makeSqliteWorld } from './sqlite-world.ts';
+import { openSqliteWorld } from '../../ops/sim/conformance/sqlite-world.ts';
+import { makeFolder } from './folder.ts';
 
-replicaStoreContract('memory', () => makeMemoryWorld());
-replicaStoreContract('sqlite', makeSqliteWorld);
+replicaStoreContract('memory', async () => openMemoryWorld());
+replicaStoreContract('sqlite', () => openSqliteWorld(makeFolder()));

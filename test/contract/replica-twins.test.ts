@@ -3,10 +3,11 @@ import { expect, test } from 'vitest';
 import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { Change, ReplicaStore, Scan } from '../../lib/port/replica-store.ts';
-import { makeMemoryWorld } from './memory-world.ts';
+import { openMemoryWorld } from '../../ops/sim/conformance/memory-world.ts';
 import { FENCE_A, makeChain, startVoter, commitTo } from './replica-world.ts';
 import { codeOf } from './replica-world.ts';
-import { makeSqliteWorld } from './sqlite-world.ts';
+import { openSqliteWorld } from '../../ops/sim/conformance/sqlite-world.ts';
+import { makeFolder } from './folder.ts';
 
 const PEOPLE = ['ann', 'ann ', 'Ann', '红包', '\u{1f9e7}', ''];
 
@@ -49,7 +50,7 @@ test('[RS13f] memory and SQLite show the same rows for any changes and scans', a
   await fc.assert(
     fc.asyncProperty(fc.integer(), async (seed) => {
       const random = new SeededRandom(seed);
-      const worlds = [await makeMemoryWorld(), await makeSqliteWorld()];
+      const worlds = [openMemoryWorld(), await openSqliteWorld(makeFolder())];
       const lists = Array.from({ length: 30 }, () =>
         Array.from({ length: random.below(6) }, () => randomChange(random)),
       );

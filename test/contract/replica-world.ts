@@ -2,36 +2,12 @@ import { sha256 } from '../../lib/adapter/node-crypto.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { ZERO_SUM, seal } from '../../lib/core/journal-entry.ts';
 import { RULES_MIN } from '../../lib/core/rules.ts';
-import type { SetId } from '../../lib/core/units.ts';
-import { cents, epoch, epochOf, lsn, setId, timeMs } from '../../lib/core/units.ts';
+import { cents, epoch, epochOf, lsn, timeMs } from '../../lib/core/units.ts';
 import type { Change, Fence, ReplicaStore } from '../../lib/port/replica-store.ts';
 import { StoreError } from '../../lib/port/replica-store.ts';
-import { encodeChanges } from './test-schema.ts';
+import { SET } from '../../ops/sim/conformance/replica-world.ts';
+import { encodeChanges } from '../../ops/sim/conformance/schema.ts';
 
-/** What a contract test may do to a replica besides using it. */
-export interface ReplicaWorld {
-  readonly store: ReplicaStore;
-  /** The server stops and comes back: the disk stays, the alive row does not. */
-  restart(): Promise<void>;
-  /** The disk as it is now, to be put back by `restoreDisk`; both include a restart. */
-  copyDisk(): Promise<DiskCopy>;
-  restoreDisk(copy: DiskCopy): Promise<void>;
-  /** A new, empty disk. */
-  wipe(): Promise<void>;
-  /** An operator's hand: the fence row disappears, the journal stays. Includes a restart. */
-  dropFenceRow(): Promise<void>;
-  /** One bit of the payload of a journal row changes on the disk. */
-  flipPayloadBit(at: number): Promise<void>;
-  /** What a crash before the manifest leaves of the newest snapshot. */
-  dropManifest(): Promise<void>;
-  discarded(): Promise<{ lsn: number; sum: Uint8Array; by: number }[]>;
-  dispose(): Promise<void>;
-}
-
-declare const copyBrand: unique symbol;
-export type DiskCopy = { readonly [copyBrand]: true };
-
-export const SET: SetId = setId(7);
 export const CLUSTER = new Uint8Array(16).fill(0xc1);
 export const OWNER_A = new Uint8Array(16).fill(0xa1);
 export const OWNER_B = new Uint8Array(16).fill(0xb2);

@@ -11,8 +11,9 @@ import type { Entry } from '../../lib/core/journal-entry.ts';
 import { unseal } from '../../lib/core/journal-entry.ts';
 import { lsn, setId } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
-import { E2, FENCE_A, OWNER_B, SET, makeChain, startVoter, commitTo } from './replica-world.ts';
-import { TEST_SCHEMA, makeFolder } from './sqlite-world.ts';
+import { E2, FENCE_A, OWNER_B, makeChain, startVoter, commitTo } from './replica-world.ts';
+import { SCHEMA_MODULE, SET } from '../../ops/sim/conformance/replica-world.ts';
+import { makeFolder } from './folder.ts';
 
 let folder = '';
 let path = '';
@@ -27,7 +28,7 @@ afterEach(() => {
 });
 
 function open(options: { schemaModule?: URL; set?: number } = {}): Promise<ReplicaStore> {
-  const { schemaModule = TEST_SCHEMA, set = SET } = options;
+  const { schemaModule = SCHEMA_MODULE, set = SET } = options;
   return openSqliteReplica({ path, setId: setId(set), schemaModule });
 }
 

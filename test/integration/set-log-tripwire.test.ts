@@ -19,10 +19,10 @@ import {
   FENCE_B,
   OWNER_A,
   OWNER_B,
-  SET,
   makeChain,
 } from '../contract/replica-world.ts';
-import { schema } from '../contract/test-schema.ts';
+import { SET } from '../../ops/sim/conformance/replica-world.ts';
+import { schema } from '../../ops/sim/conformance/schema.ts';
 
 /** Entry n of this chain says that replica 0 has acknowledged n - 1. */
 const CHAIN = makeChain({ prev: null, count: 5 });

@@ -4,9 +4,10 @@ import type { DiskCopy, ReplicaWorld, WorldSource } from './replica-world.ts';
 import { SET } from './replica-world.ts';
 import { schema } from './schema.ts';
 
-/** The replica that the simulator runs on. */
-export function openMemoryWorld(): ReplicaWorld {
-  const replica = new MemoryReplica(SET, schema);
+/** The replica that the simulator runs on, or one with a planted fault. */
+export function openMemoryWorld(
+  replica: MemoryReplica = new MemoryReplica(SET, schema),
+): ReplicaWorld {
   return {
     name: 'memory',
     store: replica,

@@ -15,7 +15,7 @@ import { SCHEMA_MODULE, SET } from './replica-world.ts';
  */
 export type Restarts = 'killed' | 'emulated';
 
-const MIGRATIONS = new URL('../../schema/', import.meta.url);
+export const MIGRATIONS = new URL('../../schema/', import.meta.url);
 
 /** Replicas on one real MariaDB server, one after the other. */
 export class MysqlWorlds implements WorldSource {
@@ -41,78 +41,93 @@ export class MysqlWorlds implements WorldSource {
     return this.#bench.server.version;
   }
 
-  async open(): Promise<ReplicaWorld> {
+  open(): Promise<ReplicaWorld> {
     const bench = this.#bench;
-    const isReal = this.restarts === 'killed';
-    const open = (): Promise<ReplicaStore> =>
-      openMysqlReplica({
-        url: bench.url,
-        setId: SET,
-        schemaModule: SCHEMA_MODULE,
-        migrations: this.#migrations,
-        // A thread for each of a thousand short lives would be most of the time.
-        projectIn: 'caller',
-      });
-    await bench.empty();
-    let store = await open();
-
-    /** Does something to the database while nobody uses it, and forgets what a restart forgets. */
-    const whileDown = async (work: () => Promise<unknown>): Promise<void> => {
-      await store.close();
-      await work();
-      if (isReal) {
-        await bench.restartServer();
-        this.killed += 1;
-      } else await bench.forgetAlive();
-      store = await open();
-    };
-    const wipeDisk = async (): Promise<void> => {
-      await store.close();
-      await bench.wipeServer();
-      this.killed += 1;
-      store = await open();
-    };
-
-    return {
-      name: this.name,
-      get store() {
-        return store;
-      },
-      restart: () => whileDown(async () => undefined),
-      copyDisk: async () => {
-        let copy: Dump = new Map();
-        await whileDown(async () => {
-          copy = await bench.dump();
-        });
-        return copy as unknown as DiskCopy;
-      },
-      restoreDisk: (copy) => whileDown(() => bench.load(copy as unknown as Dump)),
-      wipe: () => (isReal ? wipeDisk() : whileDown(() => bench.empty())),
-      dropFenceRow: () => whileDown(() => bench.change('DELETE FROM replica_state')),
-      flipPayloadBit: (at) => {
-        const flipped = 'CHAR(ORD(SUBSTRING(payload, 1, 1)) ^ 1 USING binary)';
-        return bench.change(
-          `UPDATE journal SET payload = INSERT(payload, 1, 1, ${flipped}) WHERE lsn = ?`,
-          [at],
-        );
-      },
-      dropManifest: () => whileDown(() => bench.change('DELETE FROM snapshot_manifest')),
-      discarded: async () => {
-        const rows = await bench.query(
-          'SELECT lsn, sum, discarded_by_epoch AS `by` FROM journal_discarded ORDER BY place',
-        );
-        return rows.map((row) => ({
-          lsn: Number(row['lsn']),
-          sum: new Uint8Array(row['sum'] as Buffer),
-          by: Number(row['by']),
-        }));
-      },
-      dispose: () => store.close(),
-    };
+    return openMysqlWorld({
+      bench,
+      restarts: this.restarts,
+      killed: () => (this.killed += 1),
+      open: () =>
+        openMysqlReplica({
+          url: bench.url,
+          setId: SET,
+          schemaModule: SCHEMA_MODULE,
+          migrations: this.#migrations,
+          // A thread for each of a thousand short lives would be most of the time.
+          projectIn: 'caller',
+        }),
+    });
   }
 
   /** The rig ends the server. */
   async close(): Promise<void> {
     this.#bench.close();
   }
+}
+
+/** One replica in the bench's database, emptied before; `killed` hears of every real restart. */
+export async function openMysqlWorld(args: {
+  bench: MariaDbBench;
+  restarts: Restarts;
+  open: () => Promise<ReplicaStore>;
+  killed?: () => void;
+}): Promise<ReplicaWorld> {
+  const { bench, open, killed } = args;
+  const isReal = args.restarts === 'killed';
+  await bench.empty();
+  let store = await open();
+
+  /** Does something to the database while nobody uses it, and forgets what a restart forgets. */
+  const whileDown = async (work: () => Promise<unknown>): Promise<void> => {
+    await store.close();
+    await work();
+    if (isReal) {
+      await bench.restartServer();
+      killed?.();
+    } else await bench.forgetAlive();
+    store = await open();
+  };
+  const wipeDisk = async (): Promise<void> => {
+    await store.close();
+    await bench.wipeServer();
+    killed?.();
+    store = await open();
+  };
+
+  return {
+    name: 'mysql',
+    get store() {
+      return store;
+    },
+    restart: () => whileDown(async () => undefined),
+    copyDisk: async () => {
+      let copy: Dump = new Map();
+      await whileDown(async () => {
+        copy = await bench.dump();
+      });
+      return copy as unknown as DiskCopy;
+    },
+    restoreDisk: (copy) => whileDown(() => bench.load(copy as unknown as Dump)),
+    wipe: () => (isReal ? wipeDisk() : whileDown(() => bench.empty())),
+    dropFenceRow: () => whileDown(() => bench.change('DELETE FROM replica_state')),
+    flipPayloadBit: async (at) => {
+      const flipped = 'CHAR(ORD(SUBSTRING(payload, 1, 1)) ^ 1 USING binary)';
+      await bench.change(
+        `UPDATE journal SET payload = INSERT(payload, 1, 1, ${flipped}) WHERE lsn = ?`,
+        [at],
+      );
+    },
+    dropManifest: () => whileDown(() => bench.change('DELETE FROM snapshot_manifest')),
+    discarded: async () => {
+      const rows = await bench.query(
+        'SELECT lsn, sum, discarded_by_epoch AS `by` FROM journal_discarded ORDER BY place',
+      );
+      return rows.map((row) => ({
+        lsn: Number(row['lsn']),
+        sum: new Uint8Array(row['sum'] as Buffer),
+        by: Number(row['by']),
+      }));
+    },
+    dispose: () => store.close(),
+  };
 }

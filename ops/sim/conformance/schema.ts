@@ -28,7 +28,8 @@ const TOTALS: Table = {
 
 /** The payload of an entry is its changes as JSON: a script says what each entry does. */
 export function encodeChanges(changes: readonly Change[]): Uint8Array {
-  return Buffer.from(JSON.stringify(changes, (_, value: unknown) => toJson(value)));
+  const json = JSON.stringify(changes, (_, value: unknown) => toJson(value));
+  return new Uint8Array(Buffer.from(json));
 }
 
 function toJson(value: unknown): unknown {

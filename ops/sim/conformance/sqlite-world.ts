@@ -40,7 +40,8 @@ function openFile(path: string): Promise<ReplicaStore> {
   return openSqliteReplica({ path, setId: SET, schemaModule: SCHEMA_MODULE });
 }
 
-async function openSqliteWorld(folder: string): Promise<ReplicaWorld> {
+/** One replica in a file of this folder, which goes with it. */
+export async function openSqliteWorld(folder: string): Promise<ReplicaWorld> {
   const path = join(folder, FILE);
   const open = (): Promise<ReplicaStore> => openFile(path);
   let store = await open();
