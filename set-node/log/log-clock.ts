@@ -7,8 +7,8 @@ import { AHEAD_MS_MAX } from './clock-check.ts';
 export type Reading = { readonly wallMs: number; readonly monotonicMs: number };
 
 /**
- * The time that a leader stamps (rulings 7), never further ahead of the replicas' clocks than is
- * allowed. A clock that is looked at every two seconds may leap in between, and log time never goes
+ * The time that a leader stamps (rulings 7): at most 5 s ahead of its own clock as replicas last bore
+ * it out. A clock that is looked at every two seconds may leap in between, and log time never goes
  * back: one stamp a day ahead, and every grant is too old for a day.
  */
 export class LogClock {
