@@ -1,6 +1,7 @@
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Findings } from './findings.ts';
-import { readOps, sumOf } from './journal.ts';
+import { sumOf } from '../../reconciler/audit/sum.ts';
+import { readOps } from './journal.ts';
 
 export type JournalClaim = {
   readonly user: string;

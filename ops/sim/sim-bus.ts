@@ -4,7 +4,8 @@ import type { Bus, Subscription } from '../../lib/port/bus.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
-import { Violation, hold } from './trace.ts';
+import { Violation } from '../../reconciler/audit/violation.ts';
+import { hold } from './trace.ts';
 
 /** How bad the bus is, in thousandths of deliveries. What is late is overtaken. */
 export type BusWeather = {

@@ -1,10 +1,6 @@
 import { sha256 } from '../../lib/adapter/node-crypto.ts';
 import { toHex } from '../../lib/core/bytes.ts';
-
-/** A rule of replication.md that the walk saw broken; the message begins with its number. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
+import { Violation } from '../../reconciler/audit/violation.ts';
 
 export function hold(condition: boolean, rule: string): asserts condition {
   if (!condition) throw new Violation(rule);

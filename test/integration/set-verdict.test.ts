@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { cents, lsn } from '../../lib/core/units.ts';
-import { sumOf } from '../../ops/prove/journal.ts';
+import { sumOf } from '../../reconciler/audit/sum.ts';
 import { Findings } from '../../ops/prove/findings.ts';
 import type { Disk } from '../../ops/prove/set/disk.ts';
 import { tableSum } from '../../ops/prove/set/disk.ts';

@@ -1,12 +1,12 @@
 /** The auditor's decoder says what docs/spec/formats.md says: every golden vector, field by field. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { CommandType } from '../../ops/sim/check/decode.ts';
-import { decodeCommand, decodeOps, decodeOutcome } from '../../ops/sim/check/decode.ts';
-import { readGrant, readPosting, readTransfer } from '../../ops/sim/check/parts.ts';
-import { NotTheFormat, Reader } from '../../ops/sim/check/reader.ts';
-import { seedHashOf, sha256, shareOf } from '../../ops/sim/check/shares.ts';
-import { isStatus, statusOf } from '../../ops/sim/check/words.ts';
+import type { CommandType } from '../../reconciler/audit/decode.ts';
+import { decodeCommand, decodeOps, decodeOutcome } from '../../reconciler/audit/decode.ts';
+import { readGrant, readPosting, readTransfer } from '../../reconciler/audit/parts.ts';
+import { NotTheFormat, Reader } from '../../reconciler/audit/reader.ts';
+import { seedHashOf, sha256, shareOf } from '../../reconciler/audit/shares.ts';
+import { isStatus, statusOf } from '../../reconciler/audit/words.ts';
 
 type Section = Readonly<Record<string, string>>;
 const golden: Readonly<Record<string, Section>> = JSON.parse(

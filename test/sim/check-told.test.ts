@@ -4,11 +4,11 @@ import type { Row } from '../../lib/port/replica-store.ts';
 import { schema } from '../../set-node/read/projection.ts';
 import { TABLES } from '../../set-node/read/tables.ts';
 import { Clients } from '../../ops/sim/check/clients.ts';
-import { ClusterBooks } from '../../ops/sim/check/cluster-books.ts';
-import type { OpOf } from '../../ops/sim/check/decode.ts';
-import type { TableDump } from '../../ops/sim/check/projection.ts';
-import { holdEqualTables, holdWallets } from '../../ops/sim/check/projection.ts';
-import { opsOf } from '../../ops/sim/check/set-books.ts';
+import { ClusterBooks } from '../../reconciler/audit/cluster-books.ts';
+import type { OpOf } from '../../reconciler/audit/decode.ts';
+import type { TableDump } from '../../reconciler/audit/projection.ts';
+import { holdEqualTables, holdWallets } from '../../reconciler/audit/projection.ts';
+import { opsOf } from '../../reconciler/audit/set-books.ts';
 import { DumbTables } from '../property/projection-tables.ts';
 import { audit, live, scripts } from './check-journals.ts';
 

@@ -70,6 +70,11 @@ export const GRANTS: readonly { files: string; imports: readonly string[]; why: 
     why: 'leads a Set for the moment in which it grows',
   },
   {
+    files: 'ops/**',
+    imports: ['reconciler/audit'],
+    why: 'one set of books judges journals of production, of proofs and of the simulator',
+  },
+  {
     files: 'ops/sim/**',
     imports: ['set-node', 'access', 'reconciler'],
     why: 'runs the real tiers in a false world, without their shells',
@@ -81,17 +86,12 @@ export const GRANTS: readonly { files: string; imports: readonly string[]; why: 
 /** What single files may not import although their zone may, directly or through their own tier. */
 export const DENIALS: readonly { files: string; imports: readonly string[]; why: string }[] = [
   {
-    files: 'reconciler/audit*.ts',
-    imports: [
-      'lib/core/command*.ts',
-      'lib/core/batch*.ts',
-      'lib/core/journal-entry*.ts',
-      'lib/core/allocation*.ts',
-    ],
-    why: 'a bug that the audit shares with the Set would audit itself; it decodes by SPEC',
+    files: 'ops/sim/check/**',
+    imports: ['set-node', 'router', 'access'],
+    why: 'judges what these told people, by SPEC alone',
   },
   {
-    files: 'ops/sim/check/**',
+    files: 'reconciler/audit/**',
     imports: [
       'lib/core/command.ts',
       'lib/core/batch.ts',
@@ -104,9 +104,8 @@ export const DENIALS: readonly { files: string; imports: readonly string[]; why:
       'set-node',
       'router',
       'access',
-      'reconciler',
     ],
-    why: 'judges what these do, by SPEC alone',
+    why: 'a bug that the audit shares with what it judges would confirm itself; it goes by SPEC',
   },
 ];
 

@@ -36,9 +36,9 @@ describe('planted violations are caught', () => {
     ['layer', 'client/web/x.tsx', `import { x } from '../../ops/x.ts';`],
     ['layer', 'lib/core/x.ts', `import { x } from '../../elsewhere/x.ts';`],
     ['zone', 'elsewhere/x.ts', `import { x } from '../lib/core/x.ts';`],
-    ['denied', 'reconciler/audit.ts', `import { x } from '../lib/core/command.ts';`],
-    ['denied', 'reconciler/audit-money.ts', `import { x } from '../lib/core/journal-entry.ts';`],
-    ['denied', 'reconciler/audit.ts', `import { x } from '../lib/core/allocation.ts';`],
+    ['denied', 'reconciler/audit/books.ts', `import { x } from '../../lib/core/command.ts';`],
+    ['denied', 'reconciler/audit/money.ts', `import { x } from '../../lib/core/outcome.ts';`],
+    ['denied', 'reconciler/audit/books.ts', `import { x } from '../../lib/core/allocation.ts';`],
     ['computed-import', 'set-node/driver.ts', `await import(name);`],
     // One room per library.
     ['room', 'access/sessions.ts', `import type { WebSocket } from 'uWebSockets.js';`],
@@ -114,11 +114,11 @@ describe('planted violations are caught', () => {
 
   test('[denied] by a detour through another file of the tier', () => {
     const files = [
-      { path: 'reconciler/audit.ts', text: `import { x } from './helper.ts';` },
+      { path: 'reconciler/audit/books.ts', text: `import { x } from '../helper.ts';` },
       { path: 'reconciler/helper.ts', text: `import { x } from '../lib/core/command.ts';` },
     ].map(parse);
     expect(checkDetours(files).map(({ path, rule }) => ({ path, rule }))).toEqual([
-      { path: 'reconciler/audit.ts', rule: 'denied' },
+      { path: 'reconciler/audit/books.ts', rule: 'denied' },
     ]);
   });
 
@@ -150,7 +150,7 @@ describe('what is fine passes', () => {
     ['client/index.ts', `export { connect } from './connection.ts';`],
     ['client/web/page.tsx', `import { render } from 'preact'; import '../index.ts';`],
     ['test/unit/x.test.ts', `import { x } from '../../set-node/machine/state.ts'; Date.now();`],
-    ['reconciler/audit.ts', `import { x } from '../lib/core/units.ts';`],
+    ['reconciler/audit/books.ts', `import { x } from '../../lib/core/units.ts';`],
     ['ops/x.ts', `declare global { interface X { x: 1 } }\nexport const x = 1;`],
     ['ops/x.ts', `const url = 'https://example.org/${'work'}/x';`],
   ])('%s: %s', (path, text) => {

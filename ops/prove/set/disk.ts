@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../../../lib/core/journal-entry.ts';
-import { sumOf } from '../journal.ts';
+import { sumOf } from '../../../reconciler/audit/sum.ts';
 import type { Findings } from '../findings.ts';
 
 /** What one replica's server held when everything had stopped. */

@@ -3,7 +3,7 @@ import { unreachable } from '../../../lib/core/assert.ts';
 import type { Entry } from '../../../lib/core/journal-entry.ts';
 import { databaseOf } from '../../rig/mariadb.ts';
 import { Findings } from '../findings.ts';
-import { sumOf } from '../journal.ts';
+import { sumOf } from '../../../reconciler/audit/sum.ts';
 import { SET } from './cluster.ts';
 import type { Open } from './history.ts';
 import type { SetWorld } from './world.ts';

@@ -1,6 +1,6 @@
-import { Violation } from '../trace.ts';
-import type { Answer } from './answers.ts';
-import type { ClusterBooks } from './cluster-books.ts';
+import { Violation } from '../../../reconciler/audit/violation.ts';
+import type { Answer } from '../../../reconciler/audit/answers.ts';
+import type { ClusterBooks } from '../../../reconciler/audit/cluster-books.ts';
 
 /** Ids are decimal strings, as on the wire; a command id is the client's UUIDv7. */
 type Told = { readonly user: string };

@@ -20,7 +20,8 @@ import { Reads } from './reads.ts';
 import { playRelay } from './relay.ts';
 import { OTHER_SET, Script } from './script.ts';
 import { Site, votes } from '../site.ts';
-import { Trace, Violation, hold } from '../trace.ts';
+import { Violation } from '../../../reconciler/audit/violation.ts';
+import { Trace, hold } from '../trace.ts';
 
 const SET = setId(1);
 const REPLICAS = 3;

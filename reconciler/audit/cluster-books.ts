@@ -1,4 +1,4 @@
-import type { Entry } from '../../../lib/core/journal-entry.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Answer } from './answers.ts';
 import type { Op, OpOf } from './decode.ts';
 import { sameBytes } from './effects.ts';

@@ -1,6 +1,6 @@
-import type { Entry } from '../../../lib/core/journal-entry.ts';
-import { sumOf } from '../../prove/journal.ts';
-import type { Violation } from '../trace.ts';
+import type { Entry } from '../../lib/core/journal-entry.ts';
+import { sumOf } from './sum.ts';
+import type { Violation } from './violation.ts';
 import type { Answer } from './answers.ts';
 import { Answers } from './answers.ts';
 import type { Op, OpOf } from './decode.ts';

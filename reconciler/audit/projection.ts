@@ -1,5 +1,5 @@
-import type { Row, Value } from '../../../lib/port/replica-store.ts';
-import { Violation } from '../trace.ts';
+import type { Row, Value } from '../../lib/port/replica-store.ts';
+import { Violation } from './violation.ts';
 import type { SetBooks } from './set-books.ts';
 
 /** All rows of the projection tables of one replica, in any order, and the LSN that they show. */

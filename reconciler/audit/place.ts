@@ -1,4 +1,4 @@
-import { Violation } from '../trace.ts';
+import { Violation } from './violation.ts';
 
 /** Where in a journal an op stands: what every broken rule is reported with. */
 export class Place {
