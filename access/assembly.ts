@@ -4,6 +4,7 @@ import type { Cache } from '../lib/port/cache.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
+import type { PaymentGateway } from '../lib/port/payment-gateway.ts';
 import type { Random } from '../lib/port/random.ts';
 import type { Router } from '../router/api.ts';
 import { CursorMoves } from './cursor-moves.ts';
@@ -33,6 +34,8 @@ export type AssemblyArgs = {
   readonly metrics: Metrics;
   readonly tokens: Tokens;
   readonly demoCents: number;
+  /** Absent or null: money neither enters nor leaves. */
+  readonly gateway?: PaymentGateway | null;
   readonly limits: AccessLimits;
   readonly publish: Publish;
 };
@@ -65,6 +68,7 @@ export function assemble(args: AssemblyArgs): Assembly {
     limits,
     tokens,
     demoCents: cents(args.demoCents),
+    gateway: args.gateway ?? null,
     people: new People({ router, clock, limits, topics }),
     topics,
     grants: new Grants({ router, clock, log, limits, topics }),

@@ -14,9 +14,11 @@ import {
   groupList,
 } from './ops-group.ts';
 import { messageHistory, messageRead, messageSend } from './ops-message.ts';
+import { walletTopup, walletWithdraw } from './ops-payment.ts';
 import { packetClaims, packetGet } from './ops-packet-view.ts';
 import { packetGrab, packetOpen, packetSend } from './ops-packet.ts';
 import { closesSocket, hello, ping } from './ops-session.ts';
+import { walletBalanceAt, walletStatement, walletStatistics } from './ops-statement.ts';
 import { walletGet, walletHistory } from './ops-wallet.ts';
 import type { Person } from './people.ts';
 import type { Input, OpName } from './schema.ts';
@@ -29,6 +31,11 @@ const HANDLERS: { readonly [Op in PersonOp]: Handler<Op> } = {
   ping,
   'wallet.get': walletGet,
   'wallet.history': walletHistory,
+  'wallet.statement': walletStatement,
+  'wallet.balanceAt': walletBalanceAt,
+  'wallet.statistics': walletStatistics,
+  'wallet.topup': walletTopup,
+  'wallet.withdraw': walletWithdraw,
   'group.create': groupCreate,
   'group.get': groupGet,
   'group.list': groupList,

@@ -8,6 +8,7 @@ import type { Cents, SetId } from '../lib/core/units.ts';
 import { epoch as epochOf, lsn } from '../lib/core/units.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
+import type { PaymentGateway } from '../lib/port/payment-gateway.ts';
 import type { Random } from '../lib/port/random.ts';
 import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
 import type { Ask, CommandAnswer, Router } from '../router/api.ts';
@@ -35,6 +36,8 @@ export type Door = {
   readonly tokens: Tokens;
   /** Demo money of a new user; 0: none is given and no wallet is opened at hello. */
   readonly demoCents: Cents;
+  /** null: money neither enters nor leaves. */
+  readonly gateway: PaymentGateway | null;
   readonly people: People;
   readonly topics: Topics;
   readonly grants: Grants;

@@ -12,6 +12,7 @@ export type DoorCode =
   | 'token_expired'
   | 'too_many_sockets'
   | 'rate_limited'
+  | 'gateway_unavailable'
   | 'internal';
 
 export type ErrorCode = DoorCode | Exclude<Status, 'ok' | 'already_opened'>;
@@ -47,6 +48,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   token_expired: final('the token has expired; sign in again'),
   too_many_sockets: final('this user has too many open sockets; close one first'),
   rate_limited: again(1_000, 'too many requests; wait and send it again'),
+  gateway_unavailable: again(
+    2_000,
+    'the payment gateway is away; nobody has paid, send the same request again',
+  ),
   internal: {
     retry: 'same_id_only',
     retryAfterMs: 1_000,
@@ -55,7 +60,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorFacts>> = {
 
   malformed: final('the Set could not read the request; report this as a bug'),
   bad_argument: final('a field is missing, unknown or not allowed; correct it'),
-  amount_out_of_range: final('the amount is not allowed; send 1 to 20000 whole cents'),
+  amount_out_of_range: final('the amount is not allowed; send whole cents within the limits'),
   count_out_of_range: final('the number of shares is not allowed; send 1 to 100'),
   share_below_minimum: final('less than one cent a share; send more money or fewer shares'),
   wrong_set: final('the id names a Set that does not own it; check the id'),
@@ -64,19 +69,25 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   id_in_future: final('the time in the client id is ahead of ours; set the clock'),
   group_not_found: final('there is no such group; check the id'),
   packet_not_found: final('there is no such packet; check the id'),
+  payment_not_found: final('there is no such payment; check the id'),
+  amount_mismatch: final('the amount is not the one of the payment; nothing was moved'),
   grant_invalid: final('the proof of membership does not hold; report this as a bug'),
   grant_expired: again(500, 'membership could not be confirmed in time; try again'),
   not_a_member: final('only members of the group may do this; join it first'),
   not_allowed: final('your role or the rules do not allow this'),
+  wallet_frozen: final('the wallet is frozen; it can only receive, ask the operator'),
   invite_invalid: final('the invitation is not one of ours; ask for a new one'),
   invite_expired: final('the invitation has expired; ask for a new one'),
   group_full: final('the group is full'),
   too_many_groups: final('you are in as many groups as one may be; leave one first'),
+  too_many_payments: final('too many payments are under way; finish one or wait until it ends'),
   packet_expired: final('the packet has expired and its rest went back'),
   packet_drained: final('the packet is empty; others were faster'),
   packet_not_due: final('the packet cannot be opened yet; wait until it is due'),
+  payment_ended: final('the payment has ended another way'),
   insufficient_funds: final('there is not enough money in the wallet'),
   issue_limit: final('no more money may be issued'),
+  daily_limit: final('that is more than one may send on one day; try again tomorrow'),
   overloaded: again(1_000, 'too busy just now; wait and send the same request again'),
   set_unavailable: again(1_000, 'a part of the system is away; nothing was done, try again'),
   unknown: {

@@ -2,7 +2,12 @@ import type { Clock } from '../lib/port/clock.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
 import { parseUserId } from '../lib/core/user.ts';
 import type { Router } from '../router/api.ts';
+import type { HostedCheckout } from '../lib/port/payment-gateway.ts';
+import { CALLBACK_BYTES_MAX, CALLBACK_HEADERS } from '../lib/port/payment-gateway.ts';
+import { CHECKOUT_PATH, checkoutPage } from './checkout-page.ts';
 import type { Pages } from './pages.ts';
+import type { Callbacks } from './payments.ts';
+import { CALLBACK_PATH } from './payments.ts';
 import type { Tokens } from './tokens.ts';
 
 /** A request as server.ts copied it: nothing of it belongs to the library any more. */
@@ -10,8 +15,12 @@ export type HttpRequest = {
   readonly method: string;
   readonly path: string;
   readonly ifNoneMatch: string;
-  /** Only read for POST; at most {@link BODY_BYTES_MAX}. */
-  readonly body: string;
+  /** Where it came from, as the socket says. */
+  readonly address: string;
+  /** Those of {@link HEADERS_READ}, by their names; one that is missing is empty. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Only read for POST; at most {@link bodyBytesMax}. */
+  readonly body: Buffer;
 };
 
 export type HttpResponse = {
@@ -27,12 +36,23 @@ export type HttpOptions = {
   readonly tokens: Tokens;
   /** Development tokens for anyone who asks; null: the route does not exist. */
   readonly devTokens: { readonly lifetimeMs: number } | null;
+  /** null: without a payment gateway the route does not exist. */
+  readonly callbacks: Callbacks | null;
+  /** Checkout pages of the sandbox gateway; null: there are none. */
+  readonly hostedCheckout: HostedCheckout | null;
   readonly pages: Pages;
   readonly version: string;
   readonly isDraining: () => boolean;
 };
 
-export const BODY_BYTES_MAX = 1_024;
+export const HEADERS_READ: readonly string[] = Object.values(CALLBACK_HEADERS);
+
+const BODY_BYTES_MAX = 1_024;
+
+/** What may be sent to this path. */
+export function bodyBytesMax(path: string): number {
+  return path === CALLBACK_PATH ? CALLBACK_BYTES_MAX : BODY_BYTES_MAX;
+}
 
 const SAFE_HEADERS = {
   'x-content-type-options': 'nosniff',
@@ -58,7 +78,13 @@ export async function answerHttp(
 ): Promise<HttpResponse> {
   const { method, path } = request;
   if (path === '/v1/dev/token' && options.devTokens !== null) {
-    return method === 'POST' ? devToken(options, request.body) : notAllowed('POST');
+    return method === 'POST' ? devToken(options, request.body.toString()) : notAllowed('POST');
+  }
+  if (path === CALLBACK_PATH && options.callbacks !== null) {
+    return method === 'POST' ? callback(options.callbacks, request) : notAllowed('POST');
+  }
+  if (path.startsWith(CHECKOUT_PATH) && options.hostedCheckout !== null) {
+    return hostedPage(options.hostedCheckout, { request, now: options.clock.now() });
   }
   const answer = await routes(options, request);
   if (answer === null) {
@@ -107,6 +133,59 @@ function pageResponse(pages: Pages, { path, ifNoneMatch }: HttpRequest): HttpRes
   };
   if (ifNoneMatch === page.etag) return { status: '304 Not Modified', headers, body: '' };
   return { status: '200 OK', headers: { ...headers, 'content-type': page.type }, body: page.bytes };
+}
+
+async function callback(
+  callbacks: Callbacks,
+  { address, headers, body }: HttpRequest,
+): Promise<HttpResponse> {
+  const { timestamp, nonce, signature } = CALLBACK_HEADERS;
+  const received = {
+    timestamp: headers[timestamp] ?? '',
+    nonce: headers[nonce] ?? '',
+    signature: headers[signature] ?? '',
+    body,
+  };
+  const { status, code, retryAfterMs } = await callbacks.receive(received, address);
+  const answer = json(
+    CALLBACK_STATUSES[status],
+    status === 200 ? { ok: true } : { error: { code } },
+  );
+  if (retryAfterMs === 0) return answer;
+  const retryAfter = String(Math.ceil(retryAfterMs / 1_000));
+  return { ...answer, headers: { ...answer.headers, 'retry-after': retryAfter } };
+}
+
+const CALLBACK_STATUSES = {
+  200: '200 OK',
+  400: '400 Bad Request',
+  401: '401 Unauthorized',
+  404: '404 Not Found',
+  409: '409 Conflict',
+  429: '429 Too Many Requests',
+  503: '503 Service Unavailable',
+} as const;
+
+function hostedPage(
+  hosted: HostedCheckout,
+  { request, now }: { request: HttpRequest; now: number },
+): HttpResponse {
+  const { method, path } = request;
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
+    return notAllowed('GET, HEAD, POST');
+  }
+  const body = method === 'POST' ? request.body.toString() : null;
+  const page = checkoutPage({ hosted, page: path.slice(CHECKOUT_PATH.length), body, now });
+  if (page === null) {
+    return problem('404 Not Found', { code: 'not_found', message: 'there is no such payment' });
+  }
+  const headers = {
+    ...SAFE_HEADERS,
+    'content-security-policy': CSP,
+    'cache-control': 'no-store',
+    'content-type': 'text/html; charset=utf-8',
+  };
+  return { status: '200 OK', headers, body: page };
 }
 
 /** `{"userId": "alice"}` → a token for her. Only where the operator asked for it by name. */

@@ -1,3 +1,4 @@
+import { HttpGateway } from '../lib/adapter/http-gateway.ts';
 import { makeJsonLog } from '../lib/adapter/json-log.ts';
 import { MemoryCache } from '../lib/adapter/memory-cache.ts';
 import { SystemClock } from '../lib/adapter/system-clock.ts';
@@ -58,6 +59,16 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
     cache: new MemoryCache({ clock }),
     tokens: new Tokens(utf8(values.tokenSecret)),
     devTokens: devTokens ? { lifetimeMs: devTokenMs } : null,
+    gateway:
+      values.gatewayUrl === ''
+        ? null
+        : new HttpGateway({
+            url: values.gatewayUrl,
+            apiKey: values.gatewayKey,
+            callbackSecret: utf8(values.gatewayCallbackSecret),
+            clock,
+            log,
+          }),
     ...withOrigins(values.origins),
   });
   await lifecycle.start(() => ({

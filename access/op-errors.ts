@@ -23,6 +23,7 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
 
 const KEYED: readonly ErrorCode[] = ['id_reused', 'id_in_future'];
 const IN_GROUP: readonly ErrorCode[] = ['group_not_found', 'not_a_member', 'not_allowed'];
+const PAYING: readonly ErrorCode[] = ['wallet_frozen', 'too_many_payments'];
 const GRANTED: readonly ErrorCode[] = ['not_a_member', 'grant_invalid', 'grant_expired'];
 
 /** What each op may be refused with besides. The tests hold the server to it. */
@@ -31,6 +32,24 @@ export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
   ping: [],
   'wallet.get': [],
   'wallet.history': [],
+  'wallet.statement': [],
+  'wallet.balanceAt': [],
+  'wallet.statistics': ['packet_not_found', ...GRANTED, 'not_allowed'],
+  'wallet.topup': [
+    'amount_out_of_range',
+    ...KEYED,
+    ...PAYING,
+    'not_allowed',
+    'issue_limit',
+    'gateway_unavailable',
+  ],
+  'wallet.withdraw': [
+    'amount_out_of_range',
+    ...KEYED,
+    ...PAYING,
+    'not_allowed',
+    'insufficient_funds',
+  ],
   'group.create': [...KEYED, 'too_many_groups'],
   'group.get': IN_GROUP,
   'group.list': [],
@@ -52,8 +71,11 @@ export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
     'share_below_minimum',
     ...KEYED,
     ...GRANTED,
+    ...PAYING,
     'not_allowed',
     'insufficient_funds',
+    'daily_limit',
+    'gateway_unavailable',
   ],
   'packet.grab': ['packet_not_found'],
   'packet.open': [
@@ -67,3 +89,10 @@ export const OP_ERRORS: Readonly<Record<OpName, readonly ErrorCode[]>> = {
   'packet.get': ['packet_not_found', ...GRANTED],
   'packet.claims': ['packet_not_found', ...GRANTED, 'not_allowed'],
 };
+
+/** What a payment gateway may hear, over HTTP: no op is refused with these. */
+export const CALLBACK_ERRORS: readonly ErrorCode[] = [
+  'payment_not_found',
+  'amount_mismatch',
+  'payment_ended',
+];

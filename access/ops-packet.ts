@@ -5,16 +5,18 @@ import { asId, parseCommandId, setOfId } from '../lib/core/ids.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 import type { PacketDefinition, PacketKind } from '../lib/core/packet.ts';
 import { checkDefinition } from '../lib/core/packet.ts';
+import type { Cents } from '../lib/core/units.ts';
 import { cents } from '../lib/core/units.ts';
 import type { UserId } from '../lib/core/user.ts';
 import { parseUserId } from '../lib/core/user.ts';
-import type { Done, Door, Handler } from './door.ts';
+import type { Done, Door, Handler, Reply } from './door.ts';
 import { command, ownerOf, query } from './door.ts';
 import type { Failure } from './errors.ts';
 import { fail, failOf } from './errors.ts';
 import type { Standing } from './grants.ts';
 import { proposeId } from './ops-group.ts';
 import { look } from './ops-packet-view.ts';
+import { openCheckout, withoutGateway } from './ops-payment.ts';
 import type { PacketFacts } from './packet-memo.ts';
 import type { Person } from './people.ts';
 import type { Input, Output } from './schema.ts';
@@ -27,17 +29,29 @@ export const packetSend: Handler<'packet.send'> = async (door, person, input) =>
   if (commandId === null) return fail('bad_argument', { message: 'd.clientId: not a UUIDv7' });
   const shape = definitionOf(person.user, input);
   if ('ok' in shape) return shape;
+  const without = input.pay === 'gateway' ? withoutGateway(door) : null;
+  if (without !== null) return without;
   const standing = await door.grants.standing(person, shape.groupId);
   const grant = grantOf(standing);
   if (grant === null && standing.kind === 'unavailable') return fail('set_unavailable');
   const packetId = await proposeId(door, person, input.clientId);
   if (packetId === null) return fail('set_unavailable');
   const definition = { ...shape, packetId };
+  const to = { set: person.home, person };
+  const renew = async (): Promise<Grant | null> =>
+    grantOf(await door.grants.ask(person, shape.groupId));
+  if (input.pay === 'gateway') {
+    const paying = { type: 'packet.pay', commandId, definition } as const;
+    let asked = await command(door, to, { ...paying, grant });
+    if (!asked.ok && asked.code === 'grant_expired') {
+      asked = await command(door, to, { ...paying, grant: await renew() });
+    }
+    return asked.ok ? unpaidOf(door, asked, definition.totalCents) : asked;
+  }
   const sending = { type: 'packet.send', commandId, definition } as const;
-  let done = await command(door, { set: person.home, person }, { ...sending, grant });
+  let done = await command(door, to, { ...sending, grant });
   if (!done.ok && done.code === 'grant_expired') {
-    const renewed = grantOf(await door.grants.ask(person, shape.groupId));
-    done = await command(door, { set: person.home, person }, { ...sending, grant: renewed });
+    done = await command(door, to, { ...sending, grant: await renew() });
   }
   if (!done.ok) return done;
   const sent = done.success.packetId;
@@ -49,6 +63,21 @@ export const packetSend: Handler<'packet.send'> = async (door, person, input) =>
   const status = seedHash === null ? 'arriving' : 'live';
   return { ok: true, d: { packetId: String(sent), status, seedHash, mark: done.mark } };
 };
+
+/** Nobody else sees it before somebody has paid. */
+async function unpaidOf(
+  door: Door,
+  { success, mark }: Done<'packet.pay'>,
+  amountCents: Cents,
+): Promise<Reply<'packet.send'>> {
+  const { packetId, paymentId, dueAt } = success;
+  const page = await openCheckout(door, { paymentId, amountCents, dueAt });
+  if (!page.ok) return page;
+  const { checkoutUrl } = page;
+  const payment = { paymentId: String(paymentId), checkoutUrl, dueAt };
+  const d = { packetId: String(packetId), status: 'unpaid', seedHash: null, mark } as const;
+  return { ok: true, d: { ...d, ...payment } };
+}
 
 const USUAL_STRATEGY: Readonly<Record<PacketKind, Strategy>> = {
   lucky: 'double_mean',

@@ -1,7 +1,12 @@
 import { LIMITS } from '../lib/core/limits.ts';
+import {
+  CALLBACK_AGE_MS_MAX,
+  CALLBACK_BYTES_MAX,
+  CALLBACK_HEADERS,
+} from '../lib/port/payment-gateway.ts';
 import { CLOSE, ERRORS } from './errors.ts';
 import type { ErrorCode, Retry } from './errors.ts';
-import { COMMON_ERRORS, OP_ERRORS } from './op-errors.ts';
+import { CALLBACK_ERRORS, COMMON_ERRORS, OP_ERRORS } from './op-errors.ts';
 import type { OpName, Schema } from './schema.ts';
 import { EVENTS, INPUTS, OP_NAMES, OUTPUTS, jsonSchemaOf } from './schema.ts';
 
@@ -11,6 +16,15 @@ const PURPOSE: Readonly<Record<OpName, string>> = {
   ping: 'Heartbeat every `heartbeatMs`, with what was seen last: finds a lost last message.',
   'wallet.get': 'The balance, and money that is on its way to it from all Sets.',
   'wallet.history': 'The statement, newest first.',
+  'wallet.statement':
+    'The lines of a time, oldest first, all pages as of one LSN: opening + all lines = closing.',
+  'wallet.balanceAt': 'The balance at a point in time.',
+  'wallet.statistics':
+    'Packets sent and received in a year of UTC+8. Best luck and the largest share come page by page: they are asked of the packets.',
+  'wallet.topup':
+    'Money from outside: the event `wallet` says when somebody has paid at `checkoutUrl`. What is paid too late is kept.',
+  'wallet.withdraw':
+    'Leaves the wallet at once; what the gateway does not pay out comes back, once.',
   'group.create': '`arriving`: the group will be there soon; ask `group.list` or send it again.',
   'group.get': 'A group and its members.',
   'group.list': 'All groups of the user, as in `hello`.',
@@ -22,7 +36,8 @@ const PURPOSE: Readonly<Record<OpName, string>> = {
   'message.history':
     'Messages of a range of seqs. A page may hold fewer than `limit`: ask on from its end.',
   'message.read': 'Moves the read cursor; several within 2 s are one move and one answer.',
-  'packet.send': 'Takes the money at once. `arriving`: paid and on its way; it never comes twice.',
+  'packet.send':
+    'Takes the money at once. `arriving`: paid and on its way; it never comes twice. `unpaid`: nobody sees it before it is paid from outside.',
   'packet.grab': 'May I try? Promises nothing. `wait`: the line is full, come back later.',
   'packet.open': 'Takes a share. Asking again gives the same answer, for ever.',
   'packet.get': 'A packet. Amounts are null until this user may see them.',
@@ -177,11 +192,37 @@ function httpSection(): string[] {
     '| `GET /readyz` | 200 when every Set is up, else 503 with `missingSets` and `draining` |',
     '| `GET /metrics` | Prometheus text |',
     '| `GET /version` | `version`, `topologyVersion` |',
+    '| `POST /v1/payments/callback` | what the payment gateway says of a payment; see below |',
+    '| `GET /v1/sandbox/checkout/…` | a page of the sandbox gateway; only in development |',
     '| `POST /v1/dev/token` | `{"userId"}` → `{"token", "expiresAt"}`; only in development |',
     '',
     'Tokens are JWTs signed with HS256: `sub` is the user id (1 to 64 bytes of UTF-8 without',
     'control characters), `exp` and `iat` are seconds. Errors are',
     '`{"error": {"code", "message"}}`.',
+    ...callbackSection(),
+  ];
+}
+
+function callbackSection(): string[] {
+  const { timestamp, nonce, signature } = CALLBACK_HEADERS;
+  const codes = CALLBACK_ERRORS.map((code) => `\`${code}\``).join(', ');
+  return [
+    '',
+    '### Callbacks of the payment gateway',
+    '',
+    `The body, at most ${CALLBACK_BYTES_MAX / 1_024} KiB: \`{"paymentId", "result": "paid" or "denied", "amountCents",`,
+    `"reference", "at"}\`. \`${timestamp}\`: milliseconds since 1970, at most ${CALLBACK_AGE_MS_MAX / 60_000} minutes from ours.`,
+    `\`${nonce}\`: 16 to 64 letters, digits, \`_\` or \`-\`, never used twice. \`${signature}\`: hex of`,
+    'HMAC-SHA-256 over `timestamp.nonce.body` under the shared secret. Each attempt is signed anew.',
+    '',
+    '| answer | meaning |',
+    '|---|---|',
+    '| 200 | settled, now or before |',
+    '| 400 | `malformed`: not a callback |',
+    '| 401 | `forged`, `stale` or `replayed` |',
+    '| 404, 409 | ' + codes + ': another try changes nothing |',
+    '| 429 | too much from this address that was refused; `Retry-After` |',
+    '| 503 | the Set is away: again after `Retry-After` seconds |',
   ];
 }
 

@@ -18,6 +18,8 @@ const clientKey = z
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   .describe('UUIDv7 made by the client; the same one on every retry');
 const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const position = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+const leg = z.int().min(0).max(0xffff_ffff);
 const page = z.int().min(1).max(LIMITS.historyPageMax).default(50);
 const empty = z.strictObject({});
 
@@ -39,6 +41,30 @@ export const INPUTS = {
   }),
   'wallet.get': empty,
   'wallet.history': z.strictObject({ beforeLsn: seq.optional(), limit: page }),
+  'wallet.statement': z.strictObject({
+    fromAt: seq.default(0).describe('log time of the first line, epoch milliseconds'),
+    toAt: seq.optional().describe('lines before it; without it all there are'),
+    after: z
+      .strictObject({ throughLsn: position, lsn: position, leg })
+      .optional()
+      .describe('`next` of the page before, with the same times'),
+    limit: page,
+  }),
+  'wallet.balanceAt': z.strictObject({ at: seq.describe('epoch milliseconds') }),
+  'wallet.statistics': z.strictObject({
+    year: z.int().min(2025).max(2999).describe('from midnight of 1 January, UTC+8'),
+    after: z.strictObject({ lsn: position, leg }).optional().describe('`next` of the page before'),
+  }),
+  'wallet.topup': z.strictObject({ clientId: clientKey, amountCents: z.int() }),
+  'wallet.withdraw': z.strictObject({
+    clientId: clientKey,
+    amountCents: z.int(),
+    destination: z
+      .string()
+      .min(1)
+      .max(LIMITS.paymentTextBytesMax)
+      .describe("the gateway's word for an account or card, masked: it is kept and shown"),
+  }),
   'group.create': z.strictObject({
     clientId: clientKey,
     name: z.string().min(1).max(LIMITS.groupNameBytesMax),
@@ -78,6 +104,10 @@ export const INPUTS = {
     greeting: z.string().max(LIMITS.greetingBytesMax).default('恭喜发财，大吉大利'),
     lifetimeMs: z.int().min(LIMITS.packetLifetimeMsMin).max(LIMITS.packetLifetimeMsMax).optional(),
     receivers: z.array(z.string().min(1).max(64)).max(LIMITS.packetCountMax).optional(),
+    pay: z
+      .enum(['wallet', 'gateway'])
+      .default('wallet')
+      .describe('gateway: it goes live when somebody has paid at `checkoutUrl`'),
   }),
   'packet.grab': z.strictObject({ packetId: id }),
   'packet.open': z.strictObject({ packetId: id }),
@@ -97,6 +127,11 @@ export const OP_NAMES = Object.keys(INPUTS) as OpName[];
 const cents = z.int().describe('integer cents');
 const time = z.int().describe('epoch milliseconds');
 const mark = z.string().describe('opaque session mark `set:epoch:lsn`');
+
+const paymentId = id.describe('id of a payment, a decimal string');
+const checkoutUrl = z
+  .string()
+  .describe('where to pay; a path is one of the server that answered, as the sandbox has them');
 
 const unread = z.int().min(0).max(100).describe('100 is shown as 99+');
 const groupSummary = z.object({
@@ -175,6 +210,59 @@ export const OUTPUTS = {
     ),
     asOfLsn: z.int(),
   }),
+  'wallet.topup': z.object({ paymentId, checkoutUrl, dueAt: time, mark }),
+  'wallet.withdraw': z.object({ paymentId, balanceCents: cents, mark }),
+  'wallet.statement': z.object({
+    openingCents: cents.nullable().describe('before fromAt; null but on the first page'),
+    closingCents: cents.nullable().describe('before toAt: opening and all lines; as opening'),
+    throughLsn: z.int().describe('the statement goes so far, on all of its pages'),
+    entries: z.array(
+      z.object({
+        lsn: z.int(),
+        leg: z.int(),
+        amountCents: cents,
+        reason: z.string(),
+        packetId: id.nullable(),
+        at: time,
+      }),
+    ),
+    next: z
+      .object({ throughLsn: z.int(), lsn: z.int(), leg: z.int() })
+      .nullable()
+      .describe('`after` of the next page; null on the last one'),
+    asOfLsn: z.int(),
+  }),
+  'wallet.balanceAt': z.object({
+    balanceCents: cents.describe('with all lines of that time and before, as of asOfLsn'),
+    at: time,
+    asOfLsn: z.int(),
+  }),
+  'wallet.statistics': z.object({
+    year: z.int(),
+    sent: z
+      .object({ lucky: z.int(), equal: z.int(), exclusive: z.int() })
+      .describe('packets by kind; the sums up to shares are of the whole year'),
+    sentCents: cents,
+    backCents: cents.describe('rests that came back in the year, of packets of any year'),
+    receivedPackets: z.int(),
+    receivedCents: cents,
+    shares: z
+      .object({
+        packets: z.int(),
+        lucky: z.int(),
+        equal: z.int(),
+        exclusive: z.int(),
+        notEnded: z.int().describe('nobody knows yet who is luckiest'),
+        bestLuck: z.int().describe('of ended packets'),
+        largest: z.object({ packetId: id, amountCents: cents }).nullable(),
+      })
+      .describe('of this page of lines alone; add up the pages'),
+    next: z
+      .object({ lsn: z.int(), leg: z.int() })
+      .nullable()
+      .describe('`after` of the next page; null on the last one'),
+    asOfLsn: z.int(),
+  }),
   'group.create': z.object({ groupId: id, status: z.enum(['ready', 'arriving']), mark }),
   'group.get': z.object({
     groupId: id,
@@ -201,8 +289,11 @@ export const OUTPUTS = {
   'message.read': z.object({ readSeq: seq, unread }),
   'packet.send': z.object({
     packetId: id,
-    status: z.enum(['live', 'arriving']),
+    status: z.enum(['live', 'arriving', 'unpaid']),
     seedHash: z.string().nullable(),
+    paymentId: paymentId.optional().describe('with `unpaid` only, as the next two'),
+    checkoutUrl: checkoutUrl.optional(),
+    dueAt: time.optional(),
     mark,
   }),
   'packet.grab': z.object({
@@ -248,7 +339,17 @@ export const EVENTS = {
   wallet: z.object({
     balanceCents: cents,
     amountCents: cents,
-    reason: z.enum(['welcome', 'send', 'claim', 'refund', 'undo']),
+    reason: z.enum([
+      'welcome',
+      'send',
+      'claim',
+      'refund',
+      'undo',
+      'topup',
+      'withdraw',
+      'returned',
+      'adjust',
+    ]),
     packetId: id.nullable(),
     at: time,
   }),

@@ -17,24 +17,28 @@ import type { Clock } from '../lib/port/clock.ts';
 import { sleep } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
+import type { HostedCheckout, PaymentGateway } from '../lib/port/payment-gateway.ts';
 import type { Random } from '../lib/port/random.ts';
 import type { Router } from '../router/api.ts';
 import type { Assembly } from './assembly.ts';
 import { assemble } from './assembly.ts';
 import { fail } from './errors.ts';
 import type { HttpOptions, HttpResponse } from './http.ts';
-import { BODY_BYTES_MAX, answerHttp, problem } from './http.ts';
+import { HEADERS_READ, answerHttp, bodyBytesMax, problem } from './http.ts';
 import type { AccessLimits } from './limits.ts';
 import { limitsWith } from './limits.ts';
 import type { AccessMetrics } from './metrics.ts';
 import { HEARTBEAT_MS } from './ops-session.ts';
 import { readPages } from './pages.ts';
+import { Callbacks } from './payments.ts';
 import { eventFrame } from './render.ts';
 import type { Session, Socket } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
 
 /** With these, the composition root needs this file alone. */
 export type { AccessLimits } from './limits.ts';
+export { CHECKOUT_PATH } from './checkout-page.ts';
+export { CALLBACK_PATH } from './payments.ts';
 export { Tokens } from './tokens.ts';
 
 export type AccessOptions = {
@@ -52,6 +56,10 @@ export type AccessOptions = {
   readonly devTokens?: { readonly lifetimeMs: number } | null;
   /** Money that a new user gets at the first hello, cents. Default 0: none. */
   readonly demoCents?: number;
+  /** Where money enters and leaves. Default null: it does neither. */
+  readonly gateway?: PaymentGateway | null;
+  /** Serves the checkout pages of a sandbox gateway; never with real money. */
+  readonly hostedCheckout?: HostedCheckout | null;
   /** The built chat page. A directory that is not there: no page. */
   readonly pageDir: string;
   /** Web origins that may open sockets. Default: only the server's own. */
@@ -107,6 +115,7 @@ const LAST_WORDS_MS = 50;
 export async function startAccess(options: AccessOptions): Promise<AccessServer> {
   const { router, clock, log, metrics, tokens } = options;
   const limits = limitsWith(options.limits);
+  const gateway = options.gateway ?? null;
   const app = App();
   const assembly = assemble({
     router,
@@ -117,6 +126,7 @@ export async function startAccess(options: AccessOptions): Promise<AccessServer>
     metrics,
     tokens,
     demoCents: options.demoCents ?? 0,
+    gateway,
     limits,
     publish: (topic, frame) => {
       // The router may still bring events when this server has stopped.
@@ -131,6 +141,8 @@ export async function startAccess(options: AccessOptions): Promise<AccessServer>
     metrics,
     tokens,
     devTokens: options.devTokens ?? null,
+    callbacks: gateway === null ? null : new Callbacks({ gateway, router, clock, log, metrics }),
+    hostedCheckout: options.hostedCheckout ?? null,
     pages: readPages(options.pageDir),
     version: options.version ?? 'unknown',
     isDraining: () => draining,
@@ -332,7 +344,13 @@ type HttpArgs = {
 /** Copies what it needs of the request at once: nothing of it may be read after a turn. */
 function serveHttp({ res, req, http, log }: HttpArgs): void {
   const method = req.getCaseSensitiveMethod();
-  const request = { method, path: req.getUrl(), ifNoneMatch: req.getHeader('if-none-match') };
+  const request = {
+    method,
+    path: req.getUrl(),
+    ifNoneMatch: req.getHeader('if-none-match'),
+    address: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+    headers: Object.fromEntries(HEADERS_READ.map((name) => [name, req.getHeader(name)])),
+  };
   let aborted = false;
   res.onAborted(() => {
     aborted = true;
@@ -340,7 +358,7 @@ function serveHttp({ res, req, http, log }: HttpArgs): void {
   const respond = (response: HttpResponse): void => {
     if (!aborted) res.cork(() => write(res, response, method !== 'HEAD'));
   };
-  const answer = (body: string): void => {
+  const answer = (body: Buffer): void => {
     answerHttp(http, { ...request, body })
       .catch((error: unknown) => {
         log.error('access.http_failed', { path: request.path, error: String(error) });
@@ -348,25 +366,26 @@ function serveHttp({ res, req, http, log }: HttpArgs): void {
       })
       .then(respond, () => {});
   };
-  if (method !== 'POST') return answer('');
-  readBody(res, (body) => {
+  if (method !== 'POST') return answer(Buffer.alloc(0));
+  const bytesMax = bodyBytesMax(request.path);
+  readBody(res, bytesMax, (body) => {
     if (body !== null) return answer(body);
-    const message = `at most ${BODY_BYTES_MAX} bytes may be sent here`;
+    const message = `at most ${bytesMax} bytes may be sent here`;
     respond(problem('413 Payload Too Large', { code: 'body_too_large', message }));
   });
 }
 
 /** Calls `done` once: with the body, or with null as soon as it is over the limit. */
-function readBody(res: UwsResponse, done: (body: string | null) => void): void {
+function readBody(res: UwsResponse, bytesMax: number, done: (body: Buffer | null) => void): void {
   const chunks: Buffer[] = [];
   let size = 0;
   res.onData((chunk, isLast) => {
-    if (size > BODY_BYTES_MAX) return;
+    if (size > bytesMax) return;
     size += chunk.byteLength;
-    if (size > BODY_BYTES_MAX) return done(null);
+    if (size > bytesMax) return done(null);
     // A copy: the library takes its memory back when we return.
     chunks.push(Buffer.from(new Uint8Array(chunk)));
-    if (isLast) done(Buffer.concat(chunks).toString('utf8'));
+    if (isLast) done(Buffer.concat(chunks));
   });
 }
 

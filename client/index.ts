@@ -21,6 +21,7 @@ export type {
   WalletEvent,
 } from './protocol.ts';
 export type { ClientState, Token } from './session.ts';
+export type { Statement, StatementLine, Year } from './statement.ts';
 export { verifyPacket } from './verify.ts';
 export type { Verdict } from './verify.ts';
 export type { Balance } from './wallet.ts';

@@ -1,6 +1,7 @@
 import { sleep } from './backoff.ts';
 import { HongbaoError, localError } from './errors.ts';
 import type { Platform } from './platform.ts';
+import { wholeStatement, wholeYear } from './statement.ts';
 import type { AppOp, Claim, Input, Output, Packet } from './protocol.ts';
 
 export type RequestOptions = {
@@ -145,5 +146,17 @@ export function walletOps(caller: Caller) {
   return {
     get: () => caller.request('wallet.get', {}),
     history: (d: Input<'wallet.history'> = {}) => caller.request('wallet.history', d),
+    /** All lines of `fromAt` <= time < `toAt` with the balances around them, page by page. */
+    statement: (d: { fromAt?: number; toAt?: number } = {}) => wholeStatement(caller, d),
+    /** Cents that were there when all of that millisecond had happened. */
+    balanceAt: (at: number) => caller.request('wallet.balanceAt', { at }),
+    /** A year of UTC+8; asks as often as there are pages of shares. */
+    statistics: (year: number) => wholeYear(caller, year),
+    /** Money from outside: it is in the wallet once somebody has paid at `checkoutUrl`. */
+    topup: (d: Without<Input<'wallet.topup'>, 'clientId'>, options?: RequestOptions) =>
+      caller.request('wallet.topup', { ...d, clientId: d.clientId ?? caller.newId() }, options),
+    /** Leaves the wallet at once; the gateway pays out, or it comes back. */
+    withdraw: (d: Without<Input<'wallet.withdraw'>, 'clientId'>, options?: RequestOptions) =>
+      caller.request('wallet.withdraw', { ...d, clientId: d.clientId ?? caller.newId() }, options),
   };
 }

@@ -67,6 +67,18 @@ export type Inputs = {
   ping: { seen?: Record<string, number> | undefined };
   'wallet.get': Record<string, never>;
   'wallet.history': { beforeLsn?: number | undefined; limit?: number | undefined };
+  'wallet.statement': {
+    fromAt?: number | undefined;
+    toAt?: number | undefined;
+    /** `next` of the page before, with the same times. */
+    after?: { throughLsn: number; lsn: number; leg: number } | undefined;
+    limit?: number | undefined;
+  };
+  'wallet.balanceAt': { at: number };
+  /** A year from midnight of 1 January, UTC+8. */
+  'wallet.statistics': { year: number; after?: { lsn: number; leg: number } | undefined };
+  'wallet.topup': { clientId: string; amountCents: number };
+  'wallet.withdraw': { clientId: string; amountCents: number; destination: string };
   'group.create': {
     clientId: string;
     name: string;
@@ -105,6 +117,8 @@ export type Inputs = {
     greeting?: string | undefined;
     lifetimeMs?: number | undefined;
     receivers?: string[] | undefined;
+    /** `gateway`: it goes live when somebody has paid at `checkoutUrl`. */
+    pay?: 'wallet' | 'gateway' | undefined;
   };
   'packet.grab': { packetId: string };
   'packet.open': { packetId: string };
@@ -145,6 +159,46 @@ export type Outputs = {
     }[];
     asOfLsn: number;
   };
+  'wallet.topup': { paymentId: string; checkoutUrl: string; dueAt: number; mark: string };
+  'wallet.withdraw': { paymentId: string; balanceCents: number; mark: string };
+  'wallet.statement': {
+    /** Both of the first page only: closing is opening and all lines. */
+    openingCents: number | null;
+    closingCents: number | null;
+    throughLsn: number;
+    entries: {
+      lsn: number;
+      leg: number;
+      amountCents: number;
+      reason: string;
+      packetId: string | null;
+      at: number;
+    }[];
+    next: { throughLsn: number; lsn: number; leg: number } | null;
+    asOfLsn: number;
+  };
+  'wallet.balanceAt': { balanceCents: number; at: number; asOfLsn: number };
+  'wallet.statistics': {
+    year: number;
+    sent: { lucky: number; equal: number; exclusive: number };
+    sentCents: number;
+    /** Rests that came back in the year, of packets of any year. */
+    backCents: number;
+    receivedPackets: number;
+    receivedCents: number;
+    /** Of this page of lines alone. */
+    shares: {
+      packets: number;
+      lucky: number;
+      equal: number;
+      exclusive: number;
+      notEnded: number;
+      bestLuck: number;
+      largest: { packetId: string; amountCents: number } | null;
+    };
+    next: { lsn: number; leg: number } | null;
+    asOfLsn: number;
+  };
   'group.create': { groupId: string; status: 'ready' | 'arriving'; mark: string };
   'group.get': {
     groupId: string;
@@ -164,8 +218,12 @@ export type Outputs = {
   'message.read': { readSeq: number; unread: number };
   'packet.send': {
     packetId: string;
-    status: 'live' | 'arriving';
+    status: 'live' | 'arriving' | 'unpaid';
     seedHash: string | null;
+    /** With `unpaid` only, as the next two. */
+    paymentId?: string | undefined;
+    checkoutUrl?: string | undefined;
+    dueAt?: number | undefined;
     mark: string;
   };
   'packet.grab': {
@@ -205,7 +263,16 @@ export type ServerEvents = {
   wallet: {
     balanceCents: number;
     amountCents: number;
-    reason: 'welcome' | 'send' | 'claim' | 'refund' | 'undo';
+    reason:
+      | 'welcome'
+      | 'send'
+      | 'claim'
+      | 'refund'
+      | 'undo'
+      | 'topup'
+      | 'withdraw'
+      | 'returned'
+      | 'adjust';
     packetId: string | null;
     at: number;
   };

@@ -19,13 +19,23 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'cluster',
-    summary: 'run Sets as processes of their own on real MariaDB servers of this machine',
+    summary: 'run the tiers as processes of their own on real servers of this machine',
     load: () => import('./verb/cluster.ts'),
   },
   {
     name: 'set',
     summary: 'show who leads a Set, hand its leadership over, make it larger or raise its rules',
     load: () => import('./verb/set.ts'),
+  },
+  {
+    name: 'wallet',
+    summary: "show a person's wallet or statement, freeze or unfreeze it, or adjust its balance",
+    load: () => import('./verb/wallet.ts'),
+  },
+  {
+    name: 'cases',
+    summary: 'show the transfers that do not reach their Set, why, and what to do',
+    load: () => import('./verb/cases.ts'),
   },
   {
     name: 'test',
@@ -46,6 +56,16 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'prove',
     summary: 'run a proof against the real thing and write down what it found',
     load: () => import('./verb/prove.ts'),
+  },
+  {
+    name: 'audit',
+    summary: 'read every replica of every Set and hold journals, money and tables against SPEC',
+    load: () => import('./verb/audit.ts'),
+  },
+  {
+    name: 'packet',
+    summary: 'replay, verify or show one packet from the journals',
+    load: () => import('./verb/packet.ts'),
   },
   {
     name: 'fairness',

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { AccessLimits } from '../access/server.ts';
-import { Tokens, startAccess } from '../access/server.ts';
+import { CALLBACK_PATH, CHECKOUT_PATH, Tokens, startAccess } from '../access/server.ts';
 import { lockData } from '../lib/adapter/data-lock.ts';
+import { openFsObjectStore } from '../lib/adapter/fs-object-store.ts';
 import { loadKeyFile } from '../lib/adapter/key-file.ts';
 import { MemoryBus } from '../lib/adapter/memory-bus.ts';
 import { MemoryCache } from '../lib/adapter/memory-cache.ts';
 import { makeCrypto } from '../lib/adapter/node-crypto.ts';
+import { SandboxGateway, postCallback } from '../lib/adapter/sandbox-gateway.ts';
 import { openSqliteReplica } from '../lib/adapter/sqlite-replica.ts';
 import { SystemClock } from '../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../lib/adapter/system-random.ts';
@@ -25,12 +27,13 @@ import type { ReplicaStore } from '../lib/port/replica-store.ts';
 import { openSetNode } from '../lib/runtime/grpc.ts';
 import { Lifecycle } from '../lib/runtime/lifecycle.ts';
 import { createMetrics, processMetrics } from '../lib/runtime/metrics.ts';
-import { startReconciler } from '../reconciler/server.ts';
+import { Auditor, startPaymentDesk, startReconciler } from '../reconciler/server.ts';
 import { createRouter } from '../router/router.ts';
 import type { TopologyRouter } from '../router/router.ts';
 import { loadTopology, saveTopology } from '../router/topology-file.ts';
 import { firstTopology, ownerOfSlot, slotBitmap } from '../router/topology.ts';
 import type { Topology } from '../router/topology.ts';
+import { tellRunning } from './running.ts';
 import type { SnapshotJob } from './snapshot-worker.ts';
 import type { SetServer } from '../set-node/server.ts';
 import { bootstrapNew, startSetServer } from '../set-node/server.ts';
@@ -52,6 +55,8 @@ export type StartOptions = {
   readonly pageDir: string;
   readonly log: Log;
   readonly limits?: Partial<AccessLimits>;
+  /** Judges the journals all the time (SPEC AU); default false, for those who measure the rest. */
+  readonly audit?: boolean;
   /** How long the Sets may take to lead; default 30 s. */
   readonly readyWithinMs?: number;
 };
@@ -122,15 +127,35 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
     drain: () => reconciler.drain(),
     stop: () => reconciler.stop(),
   }));
+  if (options.audit === true) {
+    const store = await openFsObjectStore({ folder: join(dataDir, 'audit') });
+    const auditor = new Auditor({ ...ports, router, store });
+    await lifecycle.start(() => ({ name: 'audit', stop: () => auditor.stop() }));
+  }
+
+  let port = 0;
+  const gateway = new SandboxGateway({
+    secret: derivedSecret(keys.clusterSecret, 'gateway'),
+    clock,
+    random,
+    checkoutBase: () => CHECKOUT_PATH,
+    send: (signed) => postCallback(`http://${options.host}:${port}${CALLBACK_PATH}`, signed),
+    file: join(dataDir, 'sandbox-gateway.jsonl'),
+  });
+  await lifecycle.start(() => ({ name: 'gateway', close: () => gateway.close() }));
+  const desk = startPaymentDesk({ ...ports, router, gateway });
+  await lifecycle.start(() => ({ name: 'payments', stop: () => desk.stop() }));
 
   const refresh = processMetrics(metrics);
   const access = await startAccess({
     ...options,
     ...ports,
     router,
+    gateway,
+    hostedCheckout: gateway,
     metrics: { ...withRefresh(metrics, refresh) },
     cache: new MemoryCache({ clock }),
-    tokens: new Tokens(tokenSecret(keys.clusterSecret)),
+    tokens: new Tokens(derivedSecret(keys.clusterSecret, 'token')),
     devTokens: { lifetimeMs: 30 * 24 * 3_600_000 },
     version: '0.1.0',
   });
@@ -139,7 +164,9 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Embed
     drain: () => access.drain(),
     stop: async () => access.stop(),
   }));
-  return { url: `http://${options.host}:${access.port}`, port: access.port, router, lifecycle };
+  port = access.port;
+  await lifecycle.start(() => tellRunning(dataDir, addresses));
+  return { url: `http://${options.host}:${port}`, port, router, lifecycle };
 }
 
 /** Process metrics are read when somebody asks. */
@@ -160,8 +187,8 @@ function withRefresh(
 }
 
 /** Another use, another key: nobody signs a token with the secret that vouches for members. */
-function tokenSecret(clusterSecret: Uint8Array): Uint8Array {
-  return createHash('sha256').update('token').update(clusterSecret).digest();
+function derivedSecret(clusterSecret: Uint8Array, use: 'token' | 'gateway'): Uint8Array {
+  return createHash('sha256').update(use).update(clusterSecret).digest();
 }
 
 async function topologyOf({ dataDir, sets }: StartOptions): Promise<Topology> {

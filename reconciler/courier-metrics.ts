@@ -1,11 +1,11 @@
-import type { Counter, Histogram, Metrics } from '../lib/port/metrics.ts';
+import type { Counter, Gauge, Histogram, Metrics } from '../lib/port/metrics.ts';
 
 export type CourierMetrics = {
   readonly settleLag: Histogram;
   readonly delivered: Counter;
   readonly tombstones: Counter;
   readonly retries: Counter;
-  readonly stuck: Counter;
+  readonly oldest: Gauge;
 };
 
 export function courierMetrics(metrics: Metrics): CourierMetrics {
@@ -31,10 +31,10 @@ export function courierMetrics(metrics: Metrics): CourierMetrics {
       help: 'Deliveries and acknowledgements that had to be sent again, by reason',
       labels: ['step', 'status'],
     }),
-    stuck: metrics.counter({
-      name: 'hongbao_settle_stuck_total',
-      help: 'Lanes found in a state that no retry can free',
-      labels: ['reason'],
+    oldest: metrics.gauge({
+      name: 'hongbao_settle_oldest_seconds',
+      help: 'Since when the oldest unsettled transfer is known here; 0 when all are settled',
+      labels: ['lane'],
     }),
   };
 }

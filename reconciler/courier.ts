@@ -1,31 +1,38 @@
-import { DecodeError, Reader } from '../lib/core/bytes.ts';
+import { DecodeError } from '../lib/core/bytes.ts';
 import type { Command } from '../lib/core/command.ts';
+import { encodeDelivery } from '../lib/core/delivery.ts';
 import type { Outcome } from '../lib/core/outcome.ts';
 import { succeeded } from '../lib/core/outcome.ts';
-import type { Status } from '../lib/core/status.ts';
 import { retryOf } from '../lib/core/status.ts';
-import { LANE_COUNT, readTransfer } from '../lib/core/transfer.ts';
+import { LANE_COUNT } from '../lib/core/transfer.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { epoch, lsn, setId } from '../lib/core/units.ts';
 import type { Clock } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { Random } from '../lib/port/random.ts';
-import type { OutboxEntry__Output } from '../proto/gen/hongbao/OutboxEntry.ts';
-import type { Router } from '../router/api.ts';
-import { Backoff } from '../router/backoff.ts';
+import type { EncodedCommand, Router } from '../router/api.ts';
+import type { Cases } from './cases.ts';
 import type { CourierMetrics } from './courier-metrics.ts';
 import type { Ack, Delivery } from './lane.ts';
 import { Lane } from './lane.ts';
+import type { Paged } from './outbox-page.ts';
+import { pageOf } from './outbox-page.ts';
+import type { Way } from './way.ts';
+import { caseOf, newWay, passed } from './way.ts';
 
 const COURIER_LIMITS = {
   /** Between two looks into one outbox: far below the 50 ms in which a claim settles. */
   lookEveryMs: 10,
   /** Outbox entries of one query: two full deliveries to each of some lanes. */
   fetchEntriesMax: 1_024,
-  retryFirstMs: 50,
-  /** A Set that failed over is back in a second or two: money does not wait longer than that. */
-  retryLastMs: 500,
+  /** A look that found so many did not see the end of some lane. */
+  moreBehindMin: 256,
+  /** Another's lane whose oldest entry has not moved since the look before (5 s) is carried here too. */
+  adoptAgeMs: 4_000,
 } as const;
+
+/** The greatest number: nothing more of this lane for now. */
+const NOTHING_MORE = Number.MAX_SAFE_INTEGER;
 
 export type CourierPorts = {
   readonly router: Router;
@@ -33,31 +40,39 @@ export type CourierPorts = {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: CourierMetrics;
+  readonly cases: Cases;
 };
 
 type Route = {
   readonly to: SetId;
   readonly number: number;
   readonly lane: Lane;
-  readonly deliverBackoff: Backoff;
-  readonly ackBackoff: Backoff;
-  /** Between a failure and its next try. */
-  deliveryWaits: boolean;
-  ackWaits: boolean;
+  readonly out: Way;
+  readonly back: Way;
+  /** Carried although the outbox is another's: it stood still there. */
+  adopted: boolean;
+  /** Of a lane that is another's: the oldest entry of its outbox, and since when it is. */
+  head: { readonly number: number; readonly sinceMs: number } | null;
 };
 
 /**
  * Carries the outbox of one source Set: reads it, delivers each lane in order, and tells the source
- * what was received. Retries for ever and never skips; it may die anywhere. Lanes and destinations
- * do not wait for each other.
+ * what was received. Retries for ever and never skips; it may die anywhere, and others may carry the
+ * same lanes at the same time: both ends are idempotent. Lanes and destinations do not wait for each
+ * other; those of greater urgency go first.
  */
 export class Courier {
   readonly #source: SetId;
   readonly #ports: CourierPorts;
   readonly #routes = new Map<number, Route>();
+  /** By lane, then by destination: the order in which they leave. */
+  #order: Route[] = [];
+  /** False: another reconciler carries this outbox, and this one only what stands still there. */
+  #owns = true;
   #fetching = false;
   /** Rung while fetching: the answer may be older than the bell. */
   #again = false;
+  #watching = false;
   #stopped = false;
   /** No look since the last {@link wake} found anything that was not held already. */
   #drained = false;
@@ -70,13 +85,34 @@ export class Courier {
 
   /** The newest look found nothing, and everything before it is delivered and confirmed. */
   get isIdle(): boolean {
-    if (!this.#drained) return false;
-    return [...this.#routes.values()].every((route) => route.lane.isIdle);
+    if (this.#carriesAny && !this.#drained) return false;
+    return this.#order.every((route) => route.lane.isIdle);
+  }
+
+  /** What is held when this ends is carried all the same: to stop halfway would help nobody. */
+  set owns(owns: boolean) {
+    if (owns === this.#owns) return;
+    this.#owns = owns;
+    for (const route of this.#order) [route.adopted, route.head] = [false, null];
+    if (owns) this.wake();
+  }
+
+  get #carriesAny(): boolean {
+    return this.#owns || this.#order.some((route) => route.adopted);
+  }
+
+  /** Age of the oldest unsettled entry of this lane since it was first seen here, seconds. */
+  oldestSeconds(lane: number): number {
+    const now = this.#ports.clock.monotonicMs();
+    const ages = this.#order
+      .filter((route) => route.number === lane)
+      .map((route) => now - (route.lane.oldest?.seenAtMs ?? now));
+    return Math.max(0, ...ages) / 1_000;
   }
 
   /** Looks into the outbox now; what is found goes out at once. */
   wake(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || !this.#carriesAny) return;
     this.#drained = false;
     if (this.#fetching) {
       this.#again = true;
@@ -100,74 +136,97 @@ export class Courier {
     this.#stopped = true;
   }
 
+  /** Looks whether another's lanes move, and carries those that do not. */
+  async watch(): Promise<void> {
+    if (this.#stopped || this.#owns || this.#watching) return;
+    this.#watching = true;
+    this.#openRoutes();
+    const limit = this.#order.length;
+    const page = await this.#ask({ after: () => 0, limit });
+    this.#watching = false;
+    if (this.#stopped || this.#owns || page === null) return;
+    const now = this.#ports.clock.monotonicMs();
+    for (const route of this.#order) {
+      const oldest = page.find((each) => each.to === route.to && each.lane === route.number);
+      if (oldest === undefined) route.head = null;
+      else if (route.head?.number !== oldest.number) {
+        route.head = { number: oldest.number, sinceMs: now };
+      } else if (!route.adopted && now - route.head.sinceMs >= COURIER_LIMITS.adoptAgeMs) {
+        route.adopted = true;
+        const { to, number: lane } = route;
+        this.#ports.log.warn('lane_adopted', { from: this.#source, to, lane, at: oldest.number });
+      }
+    }
+    this.wake();
+  }
+
   async #fetch(): Promise<void> {
     if (this.#stopped) return;
-    const { router, clock } = this.#ports;
-    this.#lookedAtMs = clock.monotonicMs();
-    const cursors = router.sets().flatMap((to) =>
-      Array.from({ length: LANE_COUNT }, (_, lane) => ({
-        to,
-        lane,
-        // The greatest number: nothing more of this lane for now.
-        after: this.#route(to, lane).lane.cursor ?? Number.MAX_SAFE_INTEGER,
-      })),
-    );
-    const limit = COURIER_LIMITS.fetchEntriesMax;
-    const { status, reply } = await router.query(this.#source, { outbox: { cursors, limit } });
+    this.#lookedAtMs = this.#ports.clock.monotonicMs();
+    this.#openRoutes();
+    const page = await this.#ask({
+      after: (route) => (this.#carries(route) ? route.lane.cursor : null) ?? NOTHING_MORE,
+      limit: COURIER_LIMITS.fetchEntriesMax,
+    });
     this.#fetching = false;
     if (this.#stopped) return;
-    const entries = status === 'ok' ? (reply?.outbox?.entries ?? []) : null;
-    const fresh = entries === null ? 0 : this.#offer(entries);
-    this.#drained = entries?.length === 0 && !this.#again;
-    for (const route of this.#routes.values()) this.#pump(route);
-    // A full page has more behind it; anything else waits for the bell or the poll.
-    if (this.#again || (fresh > 0 && entries?.length === limit)) {
+    const fresh = page === null ? 0 : this.#offer(page);
+    this.#drained = page?.length === 0 && !this.#again;
+    if (this.#drained) for (const route of this.#order) route.adopted &&= !route.lane.isIdle;
+    for (const route of this.#order) this.#pump(route);
+    this.#review();
+    // After much there is more behind it; anything else waits for the bell or the poll.
+    if (this.#again || fresh >= COURIER_LIMITS.moreBehindMin) {
       this.#again = false;
       this.wake();
     }
   }
 
-  /** Holds what can be read, up to the first of a lane that cannot: that one is never skipped. */
-  #offer(entries: readonly OutboxEntry__Output[]): number {
-    const { clock, log, metrics } = this.#ports;
-    const unreadable = new Set<Lane>();
-    const seenAtMs = clock.monotonicMs();
+  /** null: no answer, or none that can be read. */
+  async #ask(args: { after: (route: Route) => number; limit: number }): Promise<Paged[] | null> {
+    const { after, limit } = args;
+    const cursors = this.#order.map((route) => ({
+      to: route.to,
+      lane: route.number,
+      after: after(route),
+    }));
+    const ask = { outbox: { cursors, limit, packed: true } };
+    const { status, reply } = await this.#ports.router.query(this.#source, ask);
+    if (status !== 'ok' || !reply?.outbox) return null;
+    try {
+      return pageOf(reply.outbox);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#ports.log.error('outbox_unreadable', { from: this.#source, reason: error.message });
+      return null;
+    }
+  }
+
+  #offer(page: readonly Paged[]): number {
+    const seenAtMs = this.#ports.clock.monotonicMs();
     let fresh = 0;
-    for (const entry of entries) {
-      const { lane } = this.#route(setId(entry.to), entry.lane);
-      if (unreadable.has(lane)) continue;
-      try {
-        const reader = new Reader(entry.transfer);
-        const transfer = readTransfer(reader);
-        reader.end();
-        const before = lane.heldCount;
-        const bytes = entry.transfer.length;
-        lane.offer({ number: Number(entry.number), transfer, bytes, seenAtMs });
-        fresh += lane.heldCount - before;
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error;
-        unreadable.add(lane);
-        metrics.stuck.add(1, { reason: 'unreadable' });
-        const { to, lane: number } = entry;
-        log.error('transfer_unreadable', {
-          from: this.#source,
-          to,
-          lane: number,
-          at: entry.number,
-        });
-      }
+    for (const { to, lane: number, number: at, transfer } of page) {
+      const route = this.#route(to, number);
+      if (!this.#carries(route)) continue;
+      const before = route.lane.heldCount;
+      route.lane.offer({ number: at, transfer, seenAtMs });
+      fresh += route.lane.heldCount - before;
     }
     return fresh;
+  }
+
+  #carries(route: Route): boolean {
+    return this.#owns || route.adopted;
   }
 
   #pump(route: Route): void {
     if (this.#stopped) return;
     const { lane } = route;
-    if (!route.deliveryWaits) {
+    if (!route.out.waits) {
       const delivery = lane.nextDelivery();
       if (delivery !== null) void this.#deliver(route, delivery);
     }
-    if (!route.ackWaits) {
+    if (!route.back.waits) {
       const ack = lane.nextAck();
       if (ack !== null) void this.#ack(route, ack);
     }
@@ -176,27 +235,25 @@ export class Courier {
   async #deliver(route: Route, delivery: Delivery): Promise<void> {
     const { clock, metrics } = this.#ports;
     const { to, number: lane } = route;
-    const transfers = delivery.held.map((held) => held.transfer);
-    const { outcome, mark } = await this.#send(to, {
-      type: 'transfer.deliver',
-      from: this.#source,
-      lane,
-      first: delivery.first,
-      transfers,
-    });
+    const { first, held } = delivery;
+    const transfers = held.map(({ transfer }) => transfer);
+    const bytes = encodeDelivery({ from: this.#source, lane, first, transfers });
+    const { outcome, mark } = await this.#send(to, { type: 'transfer.deliver', bytes });
     if (this.#stopped) return;
     const receipts =
       succeeded(outcome) && outcome.type === 'transfer.deliver' ? outcome.receipts : null;
     if (receipts?.length !== transfers.length) {
-      route.lane.deliveryFailed();
-      route.deliveryWaits = true;
-      this.#retry(route, { outcome, step: 'deliver', backoff: route.deliverBackoff });
+      const isFinal = retryOf(outcome.status) === 'final';
+      if (isFinal) route.lane.deliveryRefused();
+      else route.lane.deliveryFailed();
+      if (isFinal && transfers.length === 1) route.out.refused = first;
+      this.#retry(route, { outcome, step: 'deliver', way: route.out });
       return;
     }
     const wasFull = route.lane.cursor === null;
     route.lane.received({ receipts, epoch: mark.epoch, lsn: mark.lsn });
-    route.deliverBackoff.reset();
-    const oldest = delivery.held[0]?.seenAtMs ?? clock.monotonicMs();
+    passed(route.out);
+    const oldest = held[0]?.seenAtMs ?? clock.monotonicMs();
     metrics.settleLag.observe((clock.monotonicMs() - oldest) / 1_000, { lane });
     metrics.delivered.add(transfers.length, { lane });
     this.#pump(route);
@@ -216,41 +273,56 @@ export class Courier {
     if (this.#stopped) return;
     if (!succeeded(outcome)) {
       route.lane.ackFailed();
-      route.ackWaits = true;
-      this.#retry(route, { outcome, step: 'ack', backoff: route.ackBackoff });
+      if (retryOf(outcome.status) === 'final') route.back.refused = route.lane.oldest?.number ?? 0;
+      this.#retry(route, { outcome, step: 'ack', way: route.back });
       return;
     }
     route.lane.acked();
-    route.ackBackoff.reset();
+    passed(route.back);
     if (ack.tombstones.length > 0) {
       this.#ports.metrics.tombstones.add(ack.tombstones.length, { lane: route.number });
     }
+    this.#reviewRoute(route);
     this.#pump(route);
   }
 
-  #retry(
-    route: Route,
-    args: { outcome: Outcome; step: 'deliver' | 'ack'; backoff: Backoff },
-  ): void {
-    const { clock, log, metrics } = this.#ports;
-    const { outcome, step, backoff } = args;
-    const status: Status = outcome.status;
-    metrics.retries.add(1, { step, status });
-    // A refusal for good cannot be: a lane that no try will free needs a person.
-    if (retryOf(status) === 'final') {
-      metrics.stuck.add(1, { reason: 'refused' });
-      const { to, number: lane } = route;
-      log.error('lane_stuck', { from: this.#source, to, lane, step, status });
-    }
-    clock.after(backoff.next(), () => {
-      if (step === 'deliver') route.deliveryWaits = false;
-      else route.ackWaits = false;
+  #retry(route: Route, args: { outcome: Outcome; step: 'deliver' | 'ack'; way: Way }): void {
+    const { outcome, step, way } = args;
+    const { status } = outcome;
+    this.#ports.metrics.retries.add(1, { step, status });
+    way.tries += 1;
+    way.lastAnswer = status;
+    way.waits = true;
+    this.#reviewRoute(route);
+    this.#ports.clock.after(way.backoff.next(), () => {
+      way.waits = false;
       this.#pump(route);
     });
   }
 
-  #send(to: SetId, command: Command): ReturnType<Router['command']> {
+  #send(to: SetId, command: Command | EncodedCommand): ReturnType<Router['command']> {
     return this.#ports.router.command(to, command);
+  }
+
+  #review(): void {
+    for (const route of this.#order) this.#reviewRoute(route);
+  }
+
+  /** Opens, updates or closes the case of a lane. */
+  #reviewRoute(route: Route): void {
+    const { cases, clock } = this.#ports;
+    const where = { from: this.#source, to: route.to, lane: route.number };
+    const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.now() };
+    const found = caseOf({ where, lane: route.lane, out: route.out, back: route.back, now });
+    if (found === null) cases.close(where);
+    else cases.tell(found);
+  }
+
+  /** A route for every lane of every Set: Sets may join while this runs. */
+  #openRoutes(): void {
+    for (const to of this.#ports.router.sets()) {
+      for (let lane = 0; lane < LANE_COUNT; lane++) this.#route(to, lane);
+    }
   }
 
   #route(to: SetId, number: number): Route {
@@ -258,17 +330,19 @@ export class Courier {
     let route = this.#routes.get(key);
     if (route === undefined) {
       const { random } = this.#ports;
-      const { retryFirstMs: firstMs, retryLastMs: lastMs } = COURIER_LIMITS;
       route = {
-        to,
+        to: setId(to),
         number,
         lane: new Lane(),
-        deliverBackoff: new Backoff({ random, firstMs, lastMs }),
-        ackBackoff: new Backoff({ random, firstMs, lastMs }),
-        deliveryWaits: false,
-        ackWaits: false,
+        out: newWay(random),
+        back: newWay(random),
+        adopted: false,
+        head: null,
       };
       this.#routes.set(key, route);
+      this.#order = [...this.#routes.values()].toSorted(
+        (a, b) => a.number - b.number || a.to - b.to,
+      );
     }
     return route;
   }

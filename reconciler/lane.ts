@@ -1,20 +1,18 @@
 import { assert, unreachable } from '../lib/core/assert.ts';
 import type { Tombstone } from '../lib/core/command.ts';
+import { DELIVERY_HEAD_BYTES } from '../lib/core/delivery.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 import type { Receipt } from '../lib/core/outcome.ts';
-import type { Transfer } from '../lib/core/transfer.ts';
 
 /** Deliveries that wait in memory for one lane: the next one is there when one ends. */
 export const LANE_HELD_MAX = 2 * LIMITS.deliverTransfersMax;
-/** A command has at most 64 KiB; this leaves room for its head. */
-const DELIVERY_BYTES_MAX = LIMITS.commandBytesMax - 1_024;
+const DELIVERY_BYTES_MAX = LIMITS.commandBytesMax - DELIVERY_HEAD_BYTES;
 
 /** One outbox entry that was read from its source. */
 export type Held = {
   readonly number: number;
-  readonly transfer: Transfer;
-  /** Encoded length. */
-  readonly bytes: number;
+  /** The transfer as its source encoded it: carried as it is, and read by nobody before its receiver. */
+  readonly transfer: Uint8Array;
   /** When it was first seen, monotonic milliseconds. */
   readonly seenAtMs: number;
 };
@@ -29,6 +27,14 @@ export type Ack = {
   readonly receiptLsn: number;
 };
 
+/** What has waited longest: undelivered, or delivered and not confirmed by its source. */
+export type Oldest = {
+  readonly number: number;
+  readonly transfer: Uint8Array;
+  readonly seenAtMs: number;
+  readonly step: 'deliver' | 'ack';
+};
+
 /**
  * What a courier knows of one (source, destination, lane): which entries it holds, what is on its
  * way, what it owes the source. Pure. All of it may be forgotten: both ends are idempotent, and a
@@ -41,7 +47,13 @@ export class Lane {
   #delivering: Delivery | null = null;
   /** The newest receipt that the source has not confirmed; null when it has them all. */
   #owed: Ack | null = null;
+  /** The oldest entry of what is owed. */
+  #owedFrom: Held | null = null;
   #acking: Ack | null = null;
+  /** The first that came after `#acking`: what is owed when that one is confirmed. */
+  #owedNext: Held | null = null;
+  /** Transfers of one delivery: fewer while the receiver refuses, so that the good ones pass. */
+  #countMax: number = LIMITS.deliverTransfersMax;
 
   /** What to read after; null while enough is held. */
   get cursor(): number | null {
@@ -55,6 +67,13 @@ export class Lane {
 
   get heldCount(): number {
     return this.#held.length;
+  }
+
+  /** null when idle. */
+  get oldest(): Oldest | null {
+    if (this.#owedFrom !== null) return { ...this.#owedFrom, step: 'ack' };
+    const head = this.#held[0];
+    return head === undefined ? null : { ...head, step: 'deliver' };
   }
 
   /**
@@ -74,8 +93,8 @@ export class Lane {
     let count = 0;
     let bytes = 0;
     for (const each of this.#held) {
-      if (count === LIMITS.deliverTransfersMax || each.number !== head.number + count) break;
-      bytes += each.bytes;
+      if (count === this.#countMax || each.number !== head.number + count) break;
+      bytes += each.transfer.length;
       if (count > 0 && bytes > DELIVERY_BYTES_MAX) break;
       count += 1;
     }
@@ -89,16 +108,26 @@ export class Lane {
     this.#delivering = null;
   }
 
+  /** The receiver takes no such delivery: half of it goes next, down to the one that is in the way. */
+  deliveryRefused(): void {
+    assert(this.#delivering !== null, 'only what is on its way can be refused');
+    this.#countMax = Math.max(1, this.#delivering.held.length >> 1);
+    this.#delivering = null;
+  }
+
   /** The receiver has committed these receipts, one for each transfer, at its (epoch, LSN). */
   received(args: { receipts: readonly Receipt[]; epoch: number; lsn: number }): void {
     const delivery = this.#delivering;
     assert(delivery !== null, 'receipts answer a delivery');
     assert(args.receipts.length === delivery.held.length, 'one receipt for each transfer');
     this.#delivering = null;
+    this.#countMax = Math.min(LIMITS.deliverTransfersMax, this.#countMax * 2);
     this.#held.splice(0, delivery.held.length);
-    const tombstones = args.receipts.flatMap((receipt, index) =>
-      tombstoneOf(receipt, delivery.first + index),
-    );
+    const [head] = delivery.held;
+    assert(head !== undefined, 'a delivery is not empty');
+    this.#owedFrom ??= head;
+    if (this.#acking !== null) this.#owedNext ??= head;
+    const tombstones = tombstonesOf(args.receipts, delivery.first);
     this.#owed = {
       upTo: delivery.first + delivery.held.length - 1,
       // Those that the source has not confirmed stay: a refund rests on them.
@@ -118,13 +147,17 @@ export class Lane {
   ackFailed(): void {
     assert(this.#acking !== null, 'only an ack on its way can fail');
     this.#acking = null;
+    this.#owedNext = null;
   }
 
   acked(): void {
     const done = this.#acking;
     assert(done !== null && this.#owed !== null, 'an ack was on its way');
     this.#acking = null;
+    this.#owedFrom = this.#owedNext;
+    this.#owedNext = null;
     if (this.#owed === done) {
+      assert(this.#owedFrom === null, 'nothing came meanwhile');
       this.#owed = null;
       return;
     }
@@ -133,17 +166,22 @@ export class Lane {
   }
 }
 
-function tombstoneOf(receipt: Receipt, number: number): Tombstone[] {
-  switch (receipt.kind) {
-    case 'tombstone':
-      return [{ number, reason: receipt.reason }];
-    case 'live':
-    case 'message':
-    case 'applied':
-    case 'duplicate':
-    case 'stale':
-      return [];
-    default:
-      return unreachable(receipt);
+function tombstonesOf(receipts: readonly Receipt[], first: number): Tombstone[] {
+  const found: Tombstone[] = [];
+  for (const [index, receipt] of receipts.entries()) {
+    switch (receipt.kind) {
+      case 'tombstone':
+        found.push({ number: first + index, reason: receipt.reason });
+        break;
+      case 'live':
+      case 'message':
+      case 'applied':
+      case 'duplicate':
+      case 'stale':
+        break;
+      default:
+        unreachable(receipt);
+    }
   }
+  return found;
 }

@@ -1,5 +1,8 @@
+import { openFsObjectStore } from '../lib/adapter/fs-object-store.ts';
+import { HttpGateway } from '../lib/adapter/http-gateway.ts';
 import { makeJsonLog } from '../lib/adapter/json-log.ts';
 import { MemoryBus } from '../lib/adapter/memory-bus.ts';
+import { NatsBus } from '../lib/adapter/nats-bus.ts';
 import { SystemClock } from '../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../lib/adapter/system-random.ts';
 import type { Clock } from '../lib/port/clock.ts';
@@ -12,7 +15,8 @@ import { createMetrics } from '../lib/runtime/metrics.ts';
 import { createRouter } from '../router/router.ts';
 import { needTopology } from '../router/topology-file.ts';
 import { readReconcilerConfig } from './config.ts';
-import { startReconciler } from './server.ts';
+import type { Reconciler } from './server.ts';
+import { Auditor, startPaymentDesk, startReconciler } from './server.ts';
 
 /** A reconciler as a process of its own, against the Sets of a topology file. */
 async function main(args: { flags: readonly string[]; clock: Clock; log: Log }): Promise<void> {
@@ -26,17 +30,44 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
   guardProcess({ lifecycle, log });
   const random = new SystemRandom();
   const metrics = createMetrics();
+  let reconciler: Reconciler | null = null;
   if (values.metricsPort > 0) {
-    await lifecycle.start(() => serveMetrics({ port: values.metricsPort, metrics }));
+    const documents = { '/cases': () => reconciler?.cases() ?? null };
+    const { metricsPort: port } = values;
+    await lifecycle.start(() => serveMetrics({ port, metrics, documents }));
   }
   const router = createRouter({ topology, clock, random, log, connect: openSetNode });
   await lifecycle.start(() => ({ name: 'router', close: () => router.close() }));
-  const { pollMs, moneyMs, drainMs } = values;
-  const times = { pollMs, moneyMs, drainMs };
-  // Rings within this process only; from the Sets of others no bell comes, and the poll finds all.
-  const bus = new MemoryBus({ clock, log });
-  const reconciler = startReconciler({ router, bus, clock, random, log, metrics, times });
-  await lifecycle.start(() => ({ name: 'reconciler', ...reconciler }));
+  const { pollMs, bellPollMs, moneyMs, drainMs, watchMs, natsUrl: url } = values;
+  const times = { pollMs, bellPollMs, moneyMs, drainMs, watchMs };
+  // Without a server it rings within this process only: no Set is heard, and the poll finds all.
+  const { clusterId: cluster } = topology;
+  const nats = url === '' ? null : new NatsBus({ url, cluster, clock, random, log, metrics });
+  const bus = nats ?? new MemoryBus({ clock, log });
+  await lifecycle.start(() => ({ name: 'bus', close: () => bus.close() }));
+  const bellsRing = (): boolean => nats?.isConnected ?? false;
+  reconciler = startReconciler({ router, bus, clock, random, log, metrics, times, bellsRing });
+  const { drain, stop } = reconciler;
+  await lifecycle.start(() => ({ name: 'reconciler', drain, stop }));
+  if (values.gatewayUrl !== '') {
+    const { gatewayUrl, gatewayKey: apiKey } = values;
+    // Callbacks go to the access nodes: their secret has no business here.
+    const secrets = { apiKey, callbackSecret: null };
+    const gateway = new HttpGateway({ url: gatewayUrl, ...secrets, clock, log });
+    const { owns } = reconciler;
+    const desk = { router, gateway, clock, random, log, metrics };
+    await lifecycle.start(() => ({
+      name: 'payments',
+      ...startPaymentDesk({ ...desk, owns: (set) => owns(`payments.${set}`) }),
+    }));
+  }
+  if (values.audit) {
+    const { auditFolder: folder } = values;
+    const store = folder === '' ? null : await openFsObjectStore({ folder });
+    const { mayAudit } = reconciler;
+    const auditor = new Auditor({ router, clock, log, metrics, store, mayAudit });
+    await lifecycle.start(() => ({ name: 'audit', stop: () => auditor.stop() }));
+  }
   log.info('ready', { sets: router.sets().length, topologyVersion: router.topologyVersion });
 }
 

@@ -6,8 +6,10 @@ import type { Router } from '../router/api.ts';
 export type Money = {
   readonly walletsCents: number;
   readonly packetsCents: number;
-  /** Left one Set and not yet booked in another: the sum of all clearing accounts. */
+  /** Left one Set and not yet booked in another, or at the gateway: neither wallet nor packet. */
   readonly inFlightCents: number;
+  /** Of that: left wallets for the payment gateway, which has not said what became of it. */
+  readonly gatewayCents: number;
   /** What `issuer` has given out. */
   readonly issuedCents: number;
   /** In outboxes without a confirmed receipt: at least what is in flight. */
@@ -59,16 +61,25 @@ function sumUp(args: {
   const walletsCents = sum((a) => a.walletsCents);
   const packetsCents = sum((a) => a.packetsCents);
   const inFlightCents = sum((a) => a.clearingCents);
+  const gatewayCents = sum((a) => a.gatewayCents);
   const issuedCents = -sum((a) => a.issuerCents) || 0;
   const pendingCents = sum((a) => a.pendingCents);
   const pendingTransfers = sum((a) => a.pendingTransfers);
   const books = Math.abs(walletsCents + packetsCents + inFlightCents - issuedCents);
   const mismatchCents =
-    books + (quiet ? lostOnTheWay({ inFlightCents, pendingCents, pendingTransfers }) : 0);
+    books +
+    (quiet
+      ? lostOnTheWay({
+          betweenSetsCents: inFlightCents - gatewayCents,
+          pendingCents,
+          pendingTransfers,
+        })
+      : 0);
   return {
     walletsCents,
     packetsCents,
     inFlightCents,
+    gatewayCents,
     issuedCents,
     pendingCents,
     pendingTransfers,
@@ -79,15 +90,16 @@ function sumUp(args: {
 }
 
 /**
- * In one moment, 0 <= in flight <= pending: an outbox entry outlives its booking until the receipt
+ * In one moment, 0 <= in flight between Sets <= pending: an outbox entry outlives its booking until the receipt
  * is confirmed. More in flight than pending was confirmed and never booked; less than none was
  * booked twice; and with no entry left nothing is on its way.
  */
 function lostOnTheWay(m: {
-  inFlightCents: number;
+  betweenSetsCents: number;
   pendingCents: number;
   pendingTransfers: number;
 }): number {
-  if (m.pendingTransfers === 0) return Math.abs(m.inFlightCents);
-  return Math.max(0, m.inFlightCents - m.pendingCents) + Math.max(0, -m.inFlightCents);
+  const { betweenSetsCents, pendingCents, pendingTransfers } = m;
+  if (pendingTransfers === 0) return Math.abs(betweenSetsCents);
+  return Math.max(0, betweenSetsCents - pendingCents) + Math.max(0, -betweenSetsCents);
 }

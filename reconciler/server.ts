@@ -4,32 +4,61 @@ import { sleep } from '../lib/port/clock.ts';
 import type { Log } from '../lib/port/log.ts';
 import type { Metrics } from '../lib/port/metrics.ts';
 import type { Random } from '../lib/port/random.ts';
+import { LANE_COUNT } from '../lib/core/transfer.ts';
 import type { SetId } from '../lib/core/units.ts';
 import type { Router } from '../router/api.ts';
+import type { CasesReport } from './cases.ts';
+import { Cases } from './cases.ts';
 import { courierMetrics } from './courier-metrics.ts';
 import { Courier } from './courier.ts';
+import { Members } from './members.ts';
 import { moneyNow } from './money.ts';
+
+/** With them, composition roots need this file alone. */
+export { Auditor } from './auditor.ts';
+export { startPaymentDesk } from './payments.ts';
+
+export type { CasesReport } from './cases.ts';
 
 export type ReconcilerTimes = {
   /** The bus may lose every bell: outboxes are looked into this often all the same. */
   readonly pollMs: number;
+  /** The same while {@link startReconciler}'s `bellsRing` says that bells get through. */
+  readonly bellPollMs: number;
   /** How often the cents are counted. */
   readonly moneyMs: number;
   /** What a drain may take; the rest stays in the outboxes, where it is safe. */
   readonly drainMs: number;
+  /** How often the outboxes that another reconciler carries are looked into. */
+  readonly watchMs: number;
 };
 
-const TIMES: ReconcilerTimes = { pollMs: 200, moneyMs: 2_000, drainMs: 2_000 };
+const TIMES: ReconcilerTimes = {
+  pollMs: 200,
+  bellPollMs: 200,
+  moneyMs: 2_000,
+  drainMs: 2_000,
+  watchMs: 5_000,
+};
 const DRAIN_LOOK_MS = 10;
 
 export type Reconciler = {
   /** Settles what is in the outboxes now, at most `drainMs`, and stops. */
-  drain(): Promise<void>;
+  readonly drain: () => Promise<void>;
   /** Stops at once. Whatever is on its way is found again by the next one. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
+  /** Lanes that do not move, for people. */
+  readonly cases: () => CasesReport;
+  /** One of the reconcilers that hear each other audits; without a bus all of them may. */
+  readonly mayAudit: () => boolean;
+  /** Does this one do what `key` stands for, of all that hear each other? */
+  readonly owns: (key: string) => boolean;
 };
 
-/** Settles between all Sets of the router, and counts where every cent is. */
+/**
+ * Settles between all Sets of the router, and counts where every cent is. Reconcilers that share a
+ * bus share the outboxes; each of them may die at any moment.
+ */
 export function startReconciler(args: {
   router: Router;
   bus: Bus;
@@ -38,24 +67,45 @@ export function startReconciler(args: {
   log: Log;
   metrics: Metrics;
   times?: Partial<ReconcilerTimes>;
+  /** Whether the bus gets through just now; absent: nobody knows, and looks as if it did not. */
+  bellsRing?: () => boolean;
 }): Reconciler {
   const { router, bus, clock, random, log } = args;
   const times = { ...TIMES, ...args.times };
   const metrics = courierMetrics(args.metrics);
+  const cases = new Cases({ log, metrics: args.metrics });
+  const members = new Members({ ...args });
   const couriers = new Map<SetId, Courier>();
   let stopped = false;
 
   const courierOf = (source: SetId): Courier => {
     let courier = couriers.get(source);
     if (courier === undefined) {
-      courier = new Courier(source, { router, clock, random, log, metrics });
+      courier = new Courier(source, { router, clock, random, log, metrics, cases });
       couriers.set(source, courier);
     }
+    courier.owns = members.owns(`outbox.${source}`);
     return courier;
   };
   // Sets may join while this runs: the topology is asked each time.
   const wakeAll = (): void => {
     for (const source of router.sets()) courierOf(source).wake();
+  };
+  let lookedAtMs = clock.monotonicMs();
+  const poll = (): void => {
+    const nowMs = clock.monotonicMs();
+    const everyMs = args.bellsRing?.() === true ? times.bellPollMs : 0;
+    if (nowMs - lookedAtMs >= everyMs) {
+      lookedAtMs = nowMs;
+      wakeAll();
+    } else for (const source of router.sets()) courierOf(source);
+    for (let lane = 0; lane < LANE_COUNT; lane++) {
+      const ages = [...couriers.values()].map((courier) => courier.oldestSeconds(lane));
+      metrics.oldest.set(Math.max(0, ...ages), { lane });
+    }
+  };
+  const watchAll = (): void => {
+    for (const courier of couriers.values()) void courier.watch();
   };
 
   const bell = (subject: string): void => {
@@ -70,7 +120,11 @@ export function startReconciler(args: {
       return null;
     });
 
-  const timers = [clock.every(times.pollMs, wakeAll), clock.every(times.moneyMs, countMoney(args))];
+  const timers = [
+    clock.every(times.pollMs, poll),
+    clock.every(times.watchMs, watchAll),
+    clock.every(times.moneyMs, countMoney(args)),
+  ];
   wakeAll();
 
   const stop = async (): Promise<void> => {
@@ -78,11 +132,15 @@ export function startReconciler(args: {
     stopped = true;
     for (const timer of timers) timer.cancel();
     for (const courier of couriers.values()) courier.stop();
+    await members.stop();
     await (await subscription)?.unsubscribe();
   };
 
   return {
     stop,
+    cases: () => ({ reconciler: members.id, members: members.count, ...cases.report() }),
+    mayAudit: () => members.owns('audit'),
+    owns: (key) => members.owns(key),
     drain: async () => {
       const end = clock.monotonicMs() + times.drainMs;
       wakeAll();

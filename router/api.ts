@@ -9,6 +9,9 @@ import type { Query } from '../proto/gen/hongbao/Query.ts';
 import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
 import type { SessionMarks } from './session-marks.ts';
 
+/** A command whose bytes are made already, and which no step on its way reads; every retry sends the same. */
+export type EncodedCommand = { readonly type: Command['type']; readonly bytes: Uint8Array };
+
 /** What a command came to, and the session mark of what it depended on (rulings 16). */
 export type CommandAnswer = { readonly outcome: Outcome; readonly mark: Mark };
 
@@ -52,7 +55,11 @@ export interface Router {
    * Sends a command with at-least-once retries under the same bytes until `deadlineMs` (default
    * 5,000). Never rejects: `set_unavailable` was not done for certain, `unknown` may have been.
    */
-  command(set: SetId, command: Command, options?: RequestOptions): Promise<CommandAnswer>;
+  command(
+    set: SetId,
+    command: Command | EncodedCommand,
+    options?: RequestOptions,
+  ): Promise<CommandAnswer>;
   /** Never rejects: status `set_unavailable` after `deadlineMs` (default 2,000). */
   query(set: SetId, ask: Ask, options?: RequestOptions): Promise<QueryAnswer>;
   /** Events of all Sets, in order per Set. `gap` is called when a stream broke and events may be missing. */

@@ -10,6 +10,7 @@ import type { SetNodeClient } from '../lib/runtime/stream.ts';
 import type {
   Ask,
   CommandAnswer,
+  EncodedCommand,
   EventListener,
   QueryAnswer,
   RequestOptions,
@@ -102,7 +103,11 @@ class SetRouter implements TopologyRouter {
     return this.#lines.get(set)?.takeId() ?? Promise.resolve(null);
   }
 
-  command(set: SetId, command: Command, options: RequestOptions = {}): Promise<CommandAnswer> {
+  command(
+    set: SetId,
+    command: Command | EncodedCommand,
+    options: RequestOptions = {},
+  ): Promise<CommandAnswer> {
     const line = this.#lines.get(set);
     const { deadlineMs = COMMAND_DEADLINE_MS, session } = options;
     if (line !== undefined) return line.command(command, deadlineMs, session);

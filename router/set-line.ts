@@ -8,7 +8,7 @@ import type { CommandReplyBatch__Output } from '../proto/gen/hongbao/CommandRepl
 import type { QueryBatch } from '../proto/gen/hongbao/QueryBatch.ts';
 import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
 import type { QueryReplyBatch__Output } from '../proto/gen/hongbao/QueryReplyBatch.ts';
-import type { Ask, CommandAnswer, EventListener, QueryAnswer } from './api.ts';
+import type { Ask, CommandAnswer, EncodedCommand, EventListener, QueryAnswer } from './api.ts';
 import type { ChannelPorts } from './channel.ts';
 import { Channel } from './channel.ts';
 import { EventLine } from './events.ts';
@@ -17,7 +17,7 @@ import { SetNodes } from './nodes.ts';
 import type { SessionMarks } from './session-marks.ts';
 import { StandbyLine } from './standby-line.ts';
 import type { TopologyNode } from './topology.ts';
-import type { CommandRequest, LineAnswer, SetFacts } from './wire.ts';
+import type { LineAnswer, SetFacts } from './wire.ts';
 import { commandRequest, commandWire, queryWire } from './wire.ts';
 
 /** How long a lease of ids is waited for: then the caller places its new thing elsewhere. */
@@ -35,7 +35,7 @@ export class SetLine {
   readonly #nodes: SetNodes;
   readonly #facts: SetFacts = { epoch: 0, queueWaitUs: 0 };
   readonly #commands: Channel<
-    CommandRequest,
+    EncodedCommand,
     CommandBatch,
     CommandReplyBatch__Output,
     TaggedReply,
@@ -90,7 +90,11 @@ export class SetLine {
     return this.#facts.queueWaitUs;
   }
 
-  command(command: Command, deadlineMs: number, session?: SessionMarks): Promise<CommandAnswer> {
+  command(
+    command: Command | EncodedCommand,
+    deadlineMs: number,
+    session?: SessionMarks,
+  ): Promise<CommandAnswer> {
     const asked = this.#commands.ask(commandRequest(command), deadlineMs);
     if (session === undefined) return asked;
     return asked.then((answer) => {
@@ -108,7 +112,9 @@ export class SetLine {
 
   async #query(ask: Ask, deadlineMs: number, session?: SessionMarks): Promise<LineAnswer> {
     const seen = session?.at(this.#args.set) ?? 0;
-    if (seen === 0 || !isList(ask)) return this.#queries.ask(ask, deadlineMs);
+    // A journal is read by who can wait: a standby's is as good, however far it is.
+    const isJournal = ask.journal !== undefined && ask.journal !== null;
+    if (!isJournal && (seen === 0 || !isList(ask))) return this.#queries.ask(ask, deadlineMs);
     const { clock } = this.#args.ports;
     const since = clock.monotonicMs();
     const list = { ...ask, atLsn: Math.max(Number(ask.atLsn ?? 0), seen) };
@@ -138,6 +144,8 @@ export class SetLine {
 }
 
 /** What tables answer (P11). Balances, memberships, unread and "did I get it" are the leader's. */
-function isList({ claims, history, ledger }: Ask): boolean {
-  return [claims, history, ledger].some((one) => one !== undefined && one !== null);
+function isList({ claims, history, ledger, statement, statistics }: Ask): boolean {
+  return [claims, history, ledger, statement, statistics].some(
+    (one) => one !== undefined && one !== null,
+  );
 }

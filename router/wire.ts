@@ -13,16 +13,13 @@ import type { CommandReplyBatch__Output } from '../proto/gen/hongbao/CommandRepl
 import type { QueryBatch } from '../proto/gen/hongbao/QueryBatch.ts';
 import type { QueryReply__Output } from '../proto/gen/hongbao/QueryReply.ts';
 import type { QueryReplyBatch__Output } from '../proto/gen/hongbao/QueryReplyBatch.ts';
-import type { Ask, CommandAnswer, QueryAnswer } from './api.ts';
+import type { Ask, CommandAnswer, EncodedCommand, QueryAnswer } from './api.ts';
 import type { Wire } from './channel.ts';
 import type { Standing } from './nodes.ts';
 import { wireNumber } from './wire-number.ts';
 
-/** A command with its bytes, made once: every retry sends the same. */
-export type CommandRequest = { readonly type: Command['type']; readonly bytes: Uint8Array };
-
-export function commandRequest(command: Command): CommandRequest {
-  return { type: command.type, bytes: encodeCommand(command) };
+export function commandRequest(command: Command | EncodedCommand): EncodedCommand {
+  return 'bytes' in command ? command : { type: command.type, bytes: encodeCommand(command) };
 }
 
 /** What the two channels of a Set know of it; the newest batch wins. */
@@ -37,7 +34,7 @@ type WireArgs = {
 };
 
 export type CommandWire = Wire<
-  CommandRequest,
+  EncodedCommand,
   CommandBatch,
   CommandReplyBatch__Output,
   TaggedReply,

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { makeJsonLog } from '../lib/adapter/json-log.ts';
 import { loadKeyFile } from '../lib/adapter/key-file.ts';
 import { MemoryBus } from '../lib/adapter/memory-bus.ts';
+import { NatsBus } from '../lib/adapter/nats-bus.ts';
 import { makeCrypto } from '../lib/adapter/node-crypto.ts';
 import { SystemClock } from '../lib/adapter/system-clock.ts';
 import { SystemRandom } from '../lib/adapter/system-random.ts';
 import { fromHex } from '../lib/core/bytes.ts';
 import { assertLimits } from '../lib/core/limits.ts';
-import { RULES_MIN } from '../lib/core/rules.ts';
 import type { SetId } from '../lib/core/units.ts';
 import { slotOf } from '../lib/core/user.ts';
 import type { Clock } from '../lib/port/clock.ts';
@@ -25,7 +25,7 @@ import { ownerOfSlot, slotBitmap } from '../router/topology.ts';
 import { bootstrapNew } from './log/bootstrap.ts';
 import { clockAheadMs } from './log/clock-check.ts';
 import type { SetNodeConfig } from './config.ts';
-import { readSetNodeConfig, setsOf } from './config.ts';
+import { policyOf, readSetNodeConfig, setsOf } from './config.ts';
 import { openReplica, projectorsOf } from './open-replica.ts';
 import type { SetServer, SetServerArgs } from './server.ts';
 import { startSetServer } from './server.ts';
@@ -59,10 +59,16 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
       servers.length === sets.length && servers.every(({ engine }) => isServing(engine.status));
     await lifecycle.start(() => serveMetrics({ port: values.metricsPort, metrics, isReady }));
   }
-  // Rings within this process only; couriers elsewhere find by polling what no bell tells.
-  const bus = new MemoryBus({ clock, log });
   const keys = loadKeyFile(values.keyFile);
   const random = new SystemRandom();
+  const { natsUrl: url } = values;
+  const { clusterId: cluster } = topology;
+  // Without a server it rings within this process only; couriers elsewhere find by polling.
+  const bus =
+    url === ''
+      ? new MemoryBus({ clock, log })
+      : new NatsBus({ url, cluster, clock, random, log, metrics });
+  await lifecycle.start(() => ({ name: 'bus', close: () => bus.close() }));
   const ports = { clock, random, log, metrics, bus, crypto: makeCrypto(keys) };
   const node = { values, topology, password: passwordOf(values), lifecycle, ports };
   try {
@@ -138,14 +144,14 @@ async function startSet(node: Process, set: TopologySet): Promise<SetServer> {
     address: addressOf(set, values),
     topologyVersion: () => topology.version,
     homeOf: (user) => ownerOfSlot(topology, slotOf(user)),
+    policy: policyOf(values),
     snapshotElsewhere: null,
     configuration: {
       type: 'set.configure',
       clusterId,
       replicas: count,
       quorum,
-      // Perhaps other nodes of it are older: an operator raises it (`set upgrade`).
-      rules: RULES_MIN,
+      rules: values.newSetRules,
       slots: slotBitmap(topology, id),
     },
   });

@@ -1,7 +1,7 @@
-import { assert } from '../core/assert.ts';
 import type { Bus, Subscription } from '../port/bus.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Log } from '../port/log.ts';
+import { assertMessage, assertPattern, matches } from './bus-subject.ts';
 
 /** Messages that wait for one subscriber: a doorbell that rang this often has been heard. */
 export const BUS_QUEUE_MAX = 10_000;
@@ -9,9 +9,6 @@ export const BUS_QUEUE_MAX = 10_000;
 type Handler = (subject: string, payload: Uint8Array) => void;
 type Message = { readonly subject: string; readonly payload: Uint8Array };
 type Subscriber = { readonly pattern: string; readonly handler: Handler; queue: Message[] };
-
-const SUBJECT = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
-const PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.>)?$/;
 
 /**
  * A bus within one process (SPEC section BU). Delivers in a later turn, never inside `publish`; a
@@ -35,7 +32,7 @@ export class MemoryBus implements Bus {
   }
 
   async publish(subject: string, payload: Uint8Array): Promise<void> {
-    assert(SUBJECT.test(subject), 'a subject is ASCII words joined by dots');
+    assertMessage(subject, payload);
     if (this.#closed) return;
     for (const subscriber of this.#subscribers) {
       if (matches(subscriber.pattern, subject)) {
@@ -45,7 +42,7 @@ export class MemoryBus implements Bus {
   }
 
   async subscribe(subject: string, handler: Handler): Promise<Subscription> {
-    assert(PATTERN.test(subject), 'a subject is ASCII words joined by dots, and may end in `.>`');
+    assertPattern(subject);
     const subscriber: Subscriber = { pattern: subject, handler, queue: [] };
     if (!this.#closed) this.#subscribers.add(subscriber);
     return {
@@ -83,8 +80,4 @@ export class MemoryBus implements Bus {
       }
     }
   }
-}
-
-function matches(pattern: string, subject: string): boolean {
-  return pattern.endsWith('.>') ? subject.startsWith(pattern.slice(0, -1)) : pattern === subject;
 }

@@ -16,12 +16,14 @@ export type Account =
   | { kind: 'wallet'; user: UserId }
   | { kind: 'packet'; packetId: Id }
   | { kind: 'clearing'; peer: SetId }
-  | { kind: 'issuer' };
+  | { kind: 'issuer' }
+  /** Left a wallet for the payment gateway and not confirmed: in flight, like clearing. */
+  | { kind: 'gateway' };
 
 /** One leg; the legs of a command sum to zero. */
 export type Posting = { readonly account: Account; readonly amountCents: Cents };
 
-export const ACCOUNT_CODES = { wallet: 1, packet: 2, clearing: 3, issuer: 4 } as const;
+export const ACCOUNT_CODES = { wallet: 1, packet: 2, clearing: 3, issuer: 4, gateway: 5 } as const;
 
 export function writePosting(w: Writer, p: Posting): void {
   w.u8(ACCOUNT_CODES[p.account.kind]);
@@ -36,6 +38,7 @@ export function writePosting(w: Writer, p: Posting): void {
       w.u16(p.account.peer);
       break;
     case 'issuer':
+    case 'gateway':
       break;
     default:
       unreachable(p.account);
@@ -62,6 +65,8 @@ function readAccount(r: Reader): Account {
     }
     case ACCOUNT_CODES.issuer:
       return { kind: 'issuer' };
+    case ACCOUNT_CODES.gateway:
+      return { kind: 'gateway' };
     default:
       throw new DecodeError('unknown account kind');
   }

@@ -46,7 +46,17 @@ export function decodeReplies(bytes: Uint8Array): TaggedReply[] {
 }
 
 /** Why a balance changed; the code is the place in this list. */
-export const WALLET_REASONS = ['welcome', 'send', 'claim', 'refund', 'undo'] as const;
+export const WALLET_REASONS = [
+  'welcome',
+  'send',
+  'claim',
+  'refund',
+  'undo',
+  'topup',
+  'withdraw',
+  'returned',
+  'adjust',
+] as const;
 export type WalletReason = (typeof WALLET_REASONS)[number];
 
 /** A balance that changed, for its owner's sockets. */

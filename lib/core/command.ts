@@ -13,6 +13,15 @@ import {
   readId,
 } from './ids.ts';
 import { LIMITS } from './limits.ts';
+import type { PaymentCommand } from './payment.ts';
+import {
+  PAYMENT_COMMAND_CODES,
+  checkPaymentShape,
+  isPaymentCommand,
+  isPaymentType,
+  readPaymentCommand,
+  writePaymentCommand,
+} from './payment.ts';
 import type { Status } from './status.ts';
 import { STATUSES } from './status.ts';
 import type { PacketDefinition } from './packet.ts';
@@ -47,7 +56,8 @@ export type MessageKind = (typeof MESSAGE_KINDS)[number];
 /**
  * Everything that can change a Set (SPEC section C). One encoding from the access node to the disk.
  * `packet.send`, `group.create`, `wallet.open` run at the user's home Set; those with a packetId or
- * groupId at the Set in that id; `transfer.*` at the receiving and at the sending Set.
+ * groupId at the Set in that id; `transfer.*` at the receiving and at the sending Set. Those of
+ * payments and of operators stand in payment.ts and run at the home Set of the wallet.
  */
 export type Command =
   | {
@@ -99,7 +109,8 @@ export type Command =
       tombstones: readonly Tombstone[];
       receiptEpoch: Epoch;
       receiptLsn: Lsn;
-    };
+    }
+  | PaymentCommand;
 
 /** The receiver's recorded refusal of one transfer, for ever: the only ground for a refund. */
 export type Tombstone = { readonly number: number; readonly reason: Status };
@@ -120,6 +131,7 @@ export const COMMAND_CODES: Record<CommandType, number> = {
   'message.read': 11,
   'transfer.deliver': 12,
   'transfer.ack': 13,
+  ...PAYMENT_COMMAND_CODES,
 };
 const TYPE_BY_CODE = new Map(
   Object.entries(COMMAND_CODES).map(([type, code]) => [code, type as CommandType]),
@@ -129,6 +141,7 @@ const LEAVE_WITH_ID_CODE = 14;
 
 /** The first rules version whose leaders take this command and whose entries may hold it. */
 export function rulesOf(c: Command): number {
+  if (isPaymentCommand(c)) return 3;
   return c.type === 'group.leave' && c.commandId !== null ? 2 : RULES_MIN;
 }
 
@@ -142,6 +155,7 @@ function codeOf(c: Command): number {
 
 function writeCommand(w: Writer, c: Command): void {
   w.u8(codeOf(c));
+  if (isPaymentCommand(c)) return writePaymentCommand(w, c);
   switch (c.type) {
     case 'set.configure':
       w.fixed(c.clusterId, CLUSTER_ID_BYTES);
@@ -259,6 +273,7 @@ function readCommandId(r: Reader): CommandId {
 }
 
 function readBody(r: Reader, type: CommandType): Command {
+  if (isPaymentType(type)) return readPaymentCommand(r, type);
   switch (type) {
     case 'set.configure': {
       const clusterId = r.fixed(CLUSTER_ID_BYTES);
@@ -348,6 +363,7 @@ function readLane(r: Reader): number {
 
 /** Shape checks that need no state: a command that fails them is never journaled (style 4). */
 export function checkShape(c: Command): Status | null {
+  if (isPaymentCommand(c)) return checkPaymentShape(c);
   switch (c.type) {
     case 'ids.reserve':
       return c.count >= 1 && c.count <= IDS_PER_MS ? null : 'count_out_of_range';
@@ -388,9 +404,15 @@ export type Key = { readonly user: UserId; readonly commandId: CommandId };
 export function keyOf(c: Command): Key | null {
   switch (c.type) {
     case 'packet.send':
+    case 'packet.pay':
       return { user: c.definition.sender, commandId: c.commandId };
+    case 'wallet.freeze':
+    case 'wallet.adjust':
+      return { user: c.operator, commandId: c.commandId };
     case 'group.create':
     case 'message.send':
+    case 'wallet.topup':
+    case 'wallet.withdraw':
       return { user: c.user, commandId: c.commandId };
     case 'group.leave':
       return c.commandId === null ? null : { user: c.user, commandId: c.commandId };
@@ -408,6 +430,7 @@ export function fingerprintOf(c: Command): Uint8Array {
   w.reset();
   switch (c.type) {
     case 'packet.send':
+    case 'packet.pay':
       writeCommand(w, { ...c, definition: { ...c.definition, packetId: asId(0n) }, grant: null });
       break;
     case 'group.create':

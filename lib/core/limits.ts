@@ -6,6 +6,8 @@ export const LIMITS = {
   packetTotalCentsMax: 200_00,
   /** WeChat's largest lucky packet. */
   packetCountMax: 100,
+  /** WeChat: no more than 200.00 for each receiver, in the mean. */
+  shareCentsMax: 200_00,
   /** Nobody opens a packet and gets nothing. */
   shareCentsMin: 1,
   /** The greeting is drawn on the cover. */
@@ -77,6 +79,17 @@ export const LIMITS = {
   /** Design 4: members in line for a packet before a grab says `wait`. */
   grabLineFactor: 2,
   grabLineMs: 3_000,
+  /** A page to pay on is left open for minutes, not for hours; money that comes later is kept. */
+  paymentLifetimeMs: 15 * 60_000,
+  /** Payments under way for one person: a few tabs and a retry, never a flood. */
+  paymentsUnderWayMax: 8,
+  /** Destination, reference or reason: a masked account number or a short sentence. */
+  paymentTextBytesMax: 128,
+  /** One answer about payments. */
+  paymentsPageMax: 1_000,
+  /** What one person sends in packets on one day of UTC+8: 1,000,000.00. */
+  dailyCentsMax: 100_000_000,
+  dailyPacketsMax: 10_000,
   /** 10^15 cents: totals of a Set stay far from the end of safe integers. */
   issuedCentsMax: 1_000_000_000_000_000,
   /** What all Sets together could bring into one: a transfer that would pass it is refused for ever. */
@@ -101,6 +114,7 @@ export function assertLimits(limits: typeof LIMITS = LIMITS): void {
   assert(l.unreadRing > l.unreadShownMax, 'the ring covers what a badge can show');
   assert(l.frameBytesMax < l.backpressureBytesMax, 'one frame never closes a socket');
   assert(l.issuedCentsMax <= l.setTotalCentsMax, 'what is issued fits');
+  assert(l.packetTotalCentsMax <= l.dailyCentsMax, 'the largest packet fits a day');
   assert(l.setTotalCentsMax * 2 < Number.MAX_SAFE_INTEGER, 'totals are safe integers');
   assert(l.deliverTransfersMax <= l.transferWindowMax, 'a delivery fits the receiver window');
 }

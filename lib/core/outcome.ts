@@ -6,11 +6,15 @@ import type { Role } from './grant.ts';
 import { ROLES } from './grant.ts';
 import type { Id } from './ids.ts';
 import { readId } from './ids.ts';
+import { readUser } from './packet.ts';
+import type { Became } from './payment.ts';
+import { BECAME } from './payment.ts';
 import type { Status } from './status.ts';
 import { statusCode, statusFromCode } from './status.ts';
 import { readFlag } from './transfer.ts';
 import type { Cents, TimeMs } from './units.ts';
 import { cents, timeMs } from './units.ts';
+import type { UserId } from './user.ts';
 
 /** What became of one transfer of a delivery. Redelivered ones answer as recorded (rulings 9). */
 export type Receipt =
@@ -47,7 +51,14 @@ export type Success =
   /** Counting messages up to the cursor, and the reader's own after it (rulings 19). */
   | { type: 'message.read'; seq: number; readCount: number; ownAfter: number; unread: number }
   | { type: 'transfer.deliver'; receipts: readonly Receipt[] }
-  | { type: 'transfer.ack'; upTo: number };
+  | { type: 'transfer.ack'; upTo: number }
+  | { type: 'wallet.topup'; paymentId: Id; dueAt: TimeMs }
+  | { type: 'wallet.withdraw'; paymentId: Id; balanceCents: Cents }
+  | { type: 'packet.pay'; packetId: Id; paymentId: Id; dueAt: TimeMs }
+  | { type: 'payment.settle'; became: Became; user: UserId; amountCents: Cents }
+  | { type: 'payment.expire' }
+  | { type: 'wallet.freeze'; frozen: boolean }
+  | { type: 'wallet.adjust'; balanceCents: Cents };
 
 export type Refusal = { type: CommandType; status: Exclude<Status, 'ok' | 'already_opened'> };
 
@@ -174,6 +185,32 @@ export function writeOutcome(w: Writer, o: Outcome): void {
     case 'transfer.ack':
       w.u64(o.upTo);
       return;
+    case 'wallet.topup':
+      w.big(o.paymentId);
+      w.u64(o.dueAt);
+      return;
+    case 'wallet.withdraw':
+      w.big(o.paymentId);
+      w.u64(o.balanceCents);
+      return;
+    case 'packet.pay':
+      w.big(o.packetId);
+      w.big(o.paymentId);
+      w.u64(o.dueAt);
+      return;
+    case 'payment.settle':
+      w.u8(BECAME.indexOf(o.became));
+      w.text(o.user);
+      w.u64(o.amountCents);
+      return;
+    case 'payment.expire':
+      return;
+    case 'wallet.freeze':
+      w.u8(o.frozen ? 1 : 0);
+      return;
+    case 'wallet.adjust':
+      w.u64(o.balanceCents);
+      return;
     default:
       unreachable(o);
   }
@@ -248,6 +285,26 @@ function readSuccess(r: Reader, type: CommandType, status: 'ok' | 'already_opene
     }
     case 'transfer.ack':
       return { type, status, upTo: r.u64() };
+    case 'wallet.topup':
+      return { type, status, paymentId: readId(r), dueAt: timeMs(r.u64()) };
+    case 'wallet.withdraw':
+      return { type, status, paymentId: readId(r), balanceCents: cents(r.u64()) };
+    case 'packet.pay': {
+      const packetId = readId(r);
+      return { type, status, packetId, paymentId: readId(r), dueAt: timeMs(r.u64()) };
+    }
+    case 'payment.settle': {
+      const became = BECAME[r.u8()];
+      if (became === undefined) throw new DecodeError('unknown end of a payment');
+      const user = readUser(r);
+      return { type, status, became, user, amountCents: cents(r.u64()) };
+    }
+    case 'payment.expire':
+      return { type, status };
+    case 'wallet.freeze':
+      return { type, status, frozen: readFlag(r) };
+    case 'wallet.adjust':
+      return { type, status, balanceCents: cents(r.u64()) };
     default:
       return unreachable(type);
   }

@@ -3,11 +3,12 @@
  * an entry is the version that its Set was at when it was sealed; the decoders of a version stay as
  * long as there are entries of it.
  *
- * 1: the first. 2: `group.leave` may carry a command id.
+ * 1: the first. 2: `group.leave` may carry a command id. 3: payments, freezing, adjusting, and a
+ * daily tally of what a person sent.
  */
 export const RULES_MIN = 1;
 /** The newest version that this build reads and writes. */
-export const RULES_MAX = 2;
+export const RULES_MAX = 3;
 
 /** What a Set is at, or is about to be at, cannot be read by this build: final, nothing is written. */
 export class NodeTooOld extends Error {

@@ -22,22 +22,29 @@ const STATUS_CODES = {
   // does it exist
   group_not_found: 50,
   packet_not_found: 51,
+  payment_not_found: 52,
+  // is it what was agreed
+  amount_mismatch: 13,
   // may this person
   grant_invalid: 40,
   grant_expired: 41,
   not_a_member: 42,
   not_allowed: 43,
+  wallet_frozen: 44,
   invite_invalid: 54,
   invite_expired: 55,
   group_full: 53,
   too_many_groups: 56,
+  too_many_payments: 57,
   // phase
   packet_expired: 60,
   packet_drained: 61,
   packet_not_due: 62,
+  payment_ended: 63,
   // money
   insufficient_funds: 70,
   issue_limit: 71,
+  daily_limit: 72,
   // the system
   overloaded: 80,
   set_unavailable: 81,

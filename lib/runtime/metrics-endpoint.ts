@@ -6,16 +6,18 @@ import { processMetrics } from './metrics.ts';
 
 /**
  * `GET /metrics` on the loopback, for tiers that have no HTTP server of their own, with `/healthz`
- * (200 while the process lives) and `/readyz` (200 while `isReady`, else 503). `port` 0 chooses
- * one. Rejects when the port is taken.
+ * (200 while the process lives) and `/readyz` (200 while `isReady`, else 503), and one JSON document
+ * at each path of `documents`. `port` 0 chooses one. Rejects when the port is taken.
  */
 export async function serveMetrics(args: {
   port: number;
   metrics: RuntimeMetrics;
   /** Default: always. */
   isReady?: () => boolean;
+  /** By path; null: there is none just now (503). */
+  documents?: Readonly<Record<string, () => object | null>>;
 }): Promise<Part & { readonly port: number }> {
-  const { metrics, isReady = () => true } = args;
+  const { metrics, isReady = () => true, documents = {} } = args;
   const refresh = processMetrics(metrics);
   const server = createServer((request, response) => {
     const path = request.method === 'GET' ? request.url : null;
@@ -23,6 +25,12 @@ export async function serveMetrics(args: {
     if (path === '/readyz') {
       const ready = isReady();
       return void response.writeHead(ready ? 200 : 503).end(ready ? 'ready\n' : 'not ready\n');
+    }
+    const document = Object.hasOwn(documents, path ?? '') ? documents[path ?? ''] : undefined;
+    if (document !== undefined) {
+      const found = document();
+      const head = { 'content-type': 'application/json' };
+      return void response.writeHead(found === null ? 503 : 200, head).end(JSON.stringify(found));
     }
     if (path !== '/metrics') return void response.writeHead(404).end();
     refresh();

@@ -12,6 +12,7 @@ import { saveTopology } from '../../router/topology-file.ts';
 import type { Topology } from '../../router/topology.ts';
 import { firstTopology } from '../../router/topology.ts';
 import type { MariaDb } from '../rig/mariadb.ts';
+import { Nats } from '../rig/nats.ts';
 import { startMariaDbs } from '../rig/mariadb.ts';
 import { freePort, LOOPBACK } from '../rig/ports.ts';
 import { RigProcess } from '../rig/process.ts';
@@ -39,6 +40,7 @@ export class BenchSet {
   readonly keys: MakerKeys;
   readonly #node: RigProcess;
   readonly #courier: RigProcess;
+  readonly #nats: Nats | null;
   readonly #rig: Rig;
   #stores: ReplicaStore[] = [];
 
@@ -49,8 +51,10 @@ export class BenchSet {
     keys: MakerKeys;
     node: RigProcess;
     courier: RigProcess;
+    nats: Nats | null;
   }) {
     this.#rig = args.rig;
+    this.#nats = args.nats;
     this.servers = args.servers;
     this.topology = args.topology;
     this.keys = args.keys;
@@ -58,18 +62,21 @@ export class BenchSet {
     this.#courier = args.courier;
   }
 
-  /** In a rig of its own, which goes with it. The servers run, with empty databases; nobody leads yet. */
-  static async create(): Promise<BenchSet> {
+  /**
+   * In a rig of its own, which goes with it. The servers run, with empty databases; nobody leads yet.
+   * `bells`: with a NATS over which the Set rings its courier.
+   */
+  static async create({ bells = false }: { bells?: boolean } = {}): Promise<BenchSet> {
     const rig = await Rig.open();
     try {
-      return await BenchSet.#createIn(rig);
+      return await BenchSet.#createIn(rig, bells);
     } catch (error) {
       await rig.close();
       throw error;
     }
   }
 
-  static async #createIn(rig: Rig): Promise<BenchSet> {
+  static async #createIn(rig: Rig, bells: boolean): Promise<BenchSet> {
     const dir = join(rig.dir, 'node');
     await mkdir(dir, { recursive: true });
     const servers = await startMariaDbs({ rig, count: REPLICAS, wholeLog: true });
@@ -91,12 +98,21 @@ export class BenchSet {
     await saveTopology(topologyFile, topology);
     const keyFile = join(dir, 'keys');
     const keys = loadKeyFile(keyFile);
+    const nats = bells ? await Nats.start({ rig, name: 'nats' }) : null;
+    const bus = nats === null ? [] : ['--nats-url', nats.url];
     const process_ = (name: string, main: string, flags: readonly string[]): RigProcess =>
       rig.own(
         new BenchProcess({
           name,
           command: process.execPath,
-          args: [...NODE_FLAGS, join(ROOT, main), '--topology-file', topologyFile, ...flags],
+          args: [
+            ...NODE_FLAGS,
+            join(ROOT, main),
+            '--topology-file',
+            topologyFile,
+            ...bus,
+            ...flags,
+          ],
           env: { HONGBAO_DB_PASSWORD: PASSWORD },
           cwd: dir,
           logFile: join(rig.dir, `${name}.log`),
@@ -104,8 +120,9 @@ export class BenchSet {
         }),
       );
     const node = process_('set_node', 'set-node/main.ts', ['--key-file', keyFile]);
-    const courier = process_('courier', 'reconciler/main.ts', []);
-    return new BenchSet({ rig, servers, topology, keys, node, courier });
+    // A reconciler that audits as well reads all that the bench prepared before, in the same thread.
+    const courier = process_('courier', 'reconciler/main.ts', ['--audit=false']);
+    return new BenchSet({ rig, servers, topology, keys, node, courier, nats });
   }
 
   get address(): string {
@@ -163,7 +180,8 @@ export class BenchSet {
 
   /** CPU of all processes of this side so far, µs. */
   serverCpuUs(): number {
-    const processes = [...this.servers, this.#node, this.#courier];
+    const bus = this.#nats === null ? [] : [this.#nats];
+    const processes = [...this.servers, ...bus, this.#node, this.#courier];
     return cpuUsOf(processes.flatMap(({ pid }) => (pid === null ? [] : [pid])));
   }
 

@@ -15,6 +15,7 @@ import type { World } from '../../set-node/machine/context.ts';
 import { NO_FINDINGS } from '../../set-node/machine/context.ts';
 import { encodeOutcome } from '../../lib/core/outcome.ts';
 import { Seals } from '../../set-node/machine/findings.ts';
+import { DEFAULT_POLICY } from '../../set-node/machine/policy.ts';
 import { SetState } from '../../set-node/machine/state.ts';
 import { median } from './statistics.ts';
 
@@ -81,6 +82,7 @@ function prepare(): { messages: Uint8Array[]; batcher: Batcher; seals: Seals; wo
   const seals = new Seals(crypto);
   const world: World = {
     ts: timeMs(clock.now()),
+    policy: DEFAULT_POLICY,
     homeOf: () => SET,
     freshSeed: () => ({ seed: random.bytes(32), nonce: random.bytes(12) }),
     sealSeed: ({ seed, nonce }) => crypto.sealSeed({ seed, nonce, bound: new Uint8Array(8) }),

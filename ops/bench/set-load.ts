@@ -148,6 +148,8 @@ export class SetLoad {
     packets: readonly Id[];
     spread: number;
     serverCpuUs: () => number;
+    /** Called as message `number` leaves. */
+    sent?: (number: number) => void;
   }): Promise<LoadRun> {
     const { seconds, perS } = args;
     return this.#run(args, async (send) => {
@@ -158,6 +160,7 @@ export class SetLoad {
         if (passedS >= seconds || this.#failed !== null) return;
         for (const due = (passedS * perS) / this.#openers.length; sent < due; sent++) {
           if (!send()) return;
+          args.sent?.(sent);
         }
         await new Promise((resolve) => setTimeout(resolve, PACE_MS));
       }

@@ -1,4 +1,4 @@
-/** Sets on three real MariaDB servers of this machine, kept in a directory: for development. */
+/** A cluster of real servers and processes on this machine, kept in a directory: for development. */
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { firstTopology } from '../../router/topology.ts';
 import type { Topology } from '../../router/topology.ts';
 import type { Log } from '../provision/command.ts';
 import { MariaDb, replicaDsn } from './mariadb.ts';
+import { Nats } from './nats.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import type { RigProcess } from './process.ts';
 import type { Rig } from './rig.ts';
@@ -17,21 +18,32 @@ import { tierProcess } from './tier.ts';
 const REPLICAS = 3;
 /** One leads and one stands by. */
 const NODES = 2;
+/** Of what has no state of its own: one may end, and the other does its work. */
+const TWINS = [1, 2];
+/** 48 characters: what signs tokens has at least 32. */
+const SECRET_BYTES = 36;
+/** Demo money of a new user, cents: as `./hongbao start` gives. */
+const DEMO_CENTS = 200_000;
 
 export class LocalCluster {
   readonly topology: Topology;
   readonly servers: readonly MariaDb[];
-  /** Set-nodes and the reconciler in the order of their start; none in a cluster of replicas. */
+  /** Set-nodes, reconcilers, access nodes in the order of their start; none in a cluster of replicas. */
   readonly processes: RigProcess[] = [];
   readonly #rig: Rig;
   readonly #password: string;
+  readonly #log: Log;
+  readonly #addresses = new Map<string, string>();
+  #nats: Nats | null = null;
 
   private constructor(args: {
     rig: Rig;
     topology: Topology;
     servers: readonly MariaDb[];
     password: string;
+    log: Log;
   }) {
+    this.#log = args.log;
     this.#rig = args.rig;
     this.topology = args.topology;
     this.servers = args.servers;
@@ -44,7 +56,7 @@ export class LocalCluster {
    */
   static async start(options: { rig: Rig; sets: number; log: Log }): Promise<LocalCluster> {
     const { rig, sets, log } = options;
-    const password = await keptPassword(join(rig.dir, 'db-password'));
+    const password = await keptSecret(join(rig.dir, 'db-password'));
     const topology = await keptTopology(LocalCluster.topologyFile(rig), sets);
     // Every Set has a database on each of the three.
     const ports = (topology.sets[0]?.replicas ?? []).map(portOf);
@@ -54,7 +66,7 @@ export class LocalCluster {
     for (const server of servers) {
       for (const { id } of topology.sets) await server.createSet({ setId: id, password });
     }
-    return new LocalCluster({ rig, topology, servers, password });
+    return new LocalCluster({ rig, topology, servers, password, log });
   }
 
   static topologyFile(rig: Rig): string {
@@ -70,34 +82,102 @@ export class LocalCluster {
     }));
   }
 
-  /** A leader and a standby for each Set, and the reconciler; returns when all of them serve. */
+  /** Everything that runs, servers first, and where it listens. */
+  get running(): readonly { readonly process: RigProcess; readonly address: string }[] {
+    const servers = [...this.servers, ...(this.#nats === null ? [] : [this.#nats])];
+    return [
+      ...servers.map(({ process, port }) => ({ process, address: `${LOOPBACK}:${port}` })),
+      ...this.processes.map((process) => ({
+        process,
+        address: this.#addresses.get(process.name) ?? '',
+      })),
+    ];
+  }
+
+  /** A leader and a standby for each Set, and one reconciler; returns when all of them serve. */
   async startSets(): Promise<void> {
+    await this.#startNodes({});
+    await this.#start([this.#reconciler('reconciler', {})]);
+  }
+
+  /** NATS, the Sets' nodes, two reconcilers, two access nodes; returns when all of them serve. */
+  async startAll({ pageDir }: { pageDir: string }): Promise<void> {
     const rig = this.#rig;
-    const topologyFile = LocalCluster.topologyFile(rig);
-    const keyFile = join(rig.dir, 'keys');
-    // Made here: processes that start at once would each make their own.
-    loadKeyFile(keyFile);
-    for (let nodeSlot = 0; nodeSlot < NODES; nodeSlot++) {
-      const nodes = this.topology.sets.map(({ id }) =>
-        tierProcess({
-          rig,
-          tier: 'set-node',
-          name: `set${id}-node${nodeSlot}`,
-          settings: { topologyFile, keyFile, nodeSlot, sets: id },
-          env: { HONGBAO_DB_PASSWORD: this.#password },
-        }),
-      );
-      await this.#start(nodes);
+    const port = await this.#portOf('nats');
+    this.#nats = await Nats.start({ rig, name: 'nats', port, log: this.#log });
+    const bus = { natsUrl: this.#nats.url };
+    await this.#startNodes(bus);
+    const reconcilers: RigProcess[] = [];
+    for (const number of TWINS) {
+      const name = `reconciler${number}`;
+      const metricsPort = await this.#portOf(name);
+      this.#addresses.set(name, `http://${LOOPBACK}:${metricsPort}/metrics`);
+      reconcilers.push(this.#reconciler(name, { ...bus, metricsPort }));
     }
-    const settings = { topologyFile };
-    await this.#start([tierProcess({ rig, tier: 'reconciler', name: 'reconciler', settings })]);
+    await this.#start(reconcilers);
+    // The same for both: a token of one is good at the other.
+    const secret = await keptSecret(join(rig.dir, 'token-secret'));
+    const doors: RigProcess[] = [];
+    for (const number of TWINS)
+      doors.push(await this.#door(`access${number}`, { pageDir, secret }));
+    await this.#start(doors);
   }
 
   /** An orderly end: those that ask before those that are asked. */
   async stop(): Promise<void> {
     const running = this.processes.filter(({ pid }) => pid !== null).toReversed();
     for (const one of running) await one.terminate();
+    await this.#nats?.stop();
     await Promise.all(this.servers.map((server) => server.stop()));
+  }
+
+  async #startNodes(settings: { natsUrl?: string }): Promise<void> {
+    const rig = this.#rig;
+    const topologyFile = LocalCluster.topologyFile(rig);
+    const keyFile = join(rig.dir, 'keys');
+    // Made here: processes that start at once would each make their own.
+    loadKeyFile(keyFile);
+    for (let nodeSlot = 0; nodeSlot < NODES; nodeSlot++) {
+      const nodes = this.topology.sets.map(({ id, nodes: places }) => {
+        const name = `set${id}-node${nodeSlot}`;
+        this.#addresses.set(name, places[nodeSlot]?.primary ?? '');
+        return tierProcess({
+          rig,
+          tier: 'set-node',
+          name,
+          settings: { topologyFile, keyFile, nodeSlot, sets: id, ...settings },
+          env: { HONGBAO_DB_PASSWORD: this.#password },
+        });
+      });
+      await this.#start(nodes);
+    }
+  }
+
+  #reconciler(name: string, more: { natsUrl?: string; metricsPort?: number }): RigProcess {
+    const rig = this.#rig;
+    const settings = { topologyFile: LocalCluster.topologyFile(rig), ...more };
+    return tierProcess({ rig, tier: 'reconciler', name, settings });
+  }
+
+  async #door(name: string, of: { pageDir: string; secret: string }): Promise<RigProcess> {
+    const rig = this.#rig;
+    const port = await this.#portOf(name);
+    this.#addresses.set(name, `http://${LOOPBACK}:${port}`);
+    const topologyFile = LocalCluster.topologyFile(rig);
+    const { pageDir } = of;
+    const settings = { topologyFile, port, pageDir, devTokens: true, demoCents: DEMO_CENTS };
+    const env = { HONGBAO_TOKEN_SECRET: of.secret };
+    return tierProcess({ rig, tier: 'access', name, settings, env });
+  }
+
+  /** The same at every start: who knows an address finds it again. */
+  async #portOf(name: string): Promise<number> {
+    const file = join(this.#rig.dir, `${name}.port`);
+    const kept = Number(await readFile(file, 'utf8').catch(() => ''));
+    if (kept > 0) return kept;
+    const port = await freePort();
+    await writeFile(file, `${port}\n`);
+    return port;
   }
 
   async #start(some: readonly RigProcess[]): Promise<void> {
@@ -106,10 +186,10 @@ export class LocalCluster {
   }
 }
 
-async function keptPassword(file: string): Promise<string> {
+async function keptSecret(file: string): Promise<string> {
   const kept = await readFile(file, 'utf8').catch(() => '');
   if (kept !== '') return kept.trim();
-  const made = randomBytes(18).toString('base64url');
+  const made = randomBytes(SECRET_BYTES).toString('base64url');
   await writeFile(file, `${made}\n`, { mode: 0o600 });
   return made;
 }

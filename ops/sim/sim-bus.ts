@@ -1,5 +1,5 @@
+import { assertMessage, assertPattern, matches } from '../../lib/adapter/bus-subject.ts';
 import type { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import { assert } from '../../lib/core/assert.ts';
 import type { Bus, Subscription } from '../../lib/port/bus.ts';
 import type { Clock } from '../../lib/port/clock.ts';
 import type { SimProcess } from './process.ts';
@@ -19,8 +19,6 @@ export const CALM_BUS: BusWeather = { lost: 0, repeated: 0, late: 0 };
 
 const LATE_MS = 2_000;
 const QUICK_MS = 4;
-const SUBJECT = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
-const PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.>)?$/;
 
 type Handler = (subject: string, payload: Uint8Array) => void;
 type Subscriber = {
@@ -67,11 +65,11 @@ export class SharedBus {
     process.onDeath(leaveAll);
     return {
       publish: async (subject, payload) => {
-        assert(SUBJECT.test(subject), 'a subject is ASCII words joined by dots');
+        assertMessage(subject, payload);
         if (!closed && !process.dead) this.#publish(subject, payload);
       },
       subscribe: async (subject, handler): Promise<Subscription> => {
-        assert(PATTERN.test(subject), 'a subject is words joined by dots, and may end in `.>`');
+        assertPattern(subject);
         const subscriber: Subscriber = { process, pattern: subject, handler, lastDueMs: 0 };
         if (!closed && !process.dead) {
           own.add(subscriber);
@@ -119,8 +117,4 @@ export class SharedBus {
   #strikes(thousandths: number): boolean {
     return thousandths > 0 && this.#chance.below(1_000) < thousandths;
   }
-}
-
-function matches(pattern: string, subject: string): boolean {
-  return pattern.endsWith('.>') ? subject.startsWith(pattern.slice(0, -1)) : pattern === subject;
 }

@@ -14,6 +14,7 @@ import { journalBench } from '../bench/journal.ts';
 import { openEmbeddedBench } from '../bench/open-embedded-bench.ts';
 import { projectionBench } from '../bench/projection.ts';
 import { recoveryBench } from '../bench/recovery.ts';
+import { settleBench } from '../bench/settle.ts';
 import { fdatasyncRate } from '../bench/statistics.ts';
 
 const NAME = 'bench';
@@ -53,6 +54,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   journal: journalBench,
   projection: projectionBench,
   recovery: recoveryBench,
+  settle: settleBench,
 };
 
 /** `./hongbao bench NAME`: speed is measured here and nowhere else. */

@@ -1,9 +1,13 @@
 import { LIMITS } from '../../lib/core/limits.ts';
 import { JSON_FLAG, parseArgs, printResult, UsageError, usageOf } from '../cli.ts';
 import type { FlagValues, Result, Verb } from '../cli.ts';
+import { provePacketVerify } from '../packet/prove.ts';
 import { proveConformance } from '../prove/conformance.ts';
+import { proveDamage } from '../prove/damage.ts';
 import { proveKillEmbedded } from '../prove/kill-embedded.ts';
 import { membersFor, SABOTAGES } from '../prove/kill-world.ts';
+import { proveMoney } from '../prove/money/proof.ts';
+import { MONEY_SABOTAGES } from '../prove/money/sabotage.ts';
 import { proveLeaderKill } from '../prove/set/leader-kill.ts';
 import { proveReplicaFaults, SCENARIOS } from '../prove/set/replica-faults.ts';
 import { SET_SABOTAGES } from '../prove/set/sabotage.ts';
@@ -15,6 +19,10 @@ const SUMMARY = 'run a proof against the real thing and write down what it found
 const SEED_MAX = 2 ** 32 - 1;
 /** Of the proof that is written down. */
 const SCRIPTS = 1_000;
+const DAMAGES = 1_000;
+/** Damages that `./hongbao audit` looks for in a process of its own, too. */
+const DAMAGES_BY_VERB = 20;
+const MONEY_MINUTES = 10;
 const FLAGS = {
   rounds: {
     kind: 'integer',
@@ -51,9 +59,16 @@ const FLAGS = {
     help: 'replica-faults: only this one',
     choices: SCENARIOS.map(({ name }) => name),
   },
+  minutes: {
+    kind: 'integer',
+    help: 'money-10m: how long it runs; a shorter run is not written down',
+    min: 1,
+    max: 600,
+    fallback: MONEY_MINUTES,
+  },
   rate: {
     kind: 'integer',
-    help: 'proofs of a Set: opens a second',
+    help: 'proofs of a Set and of the money: opens a second',
     min: 50,
     max: 5_000,
     fallback: 500,
@@ -65,12 +80,19 @@ const FLAGS = {
     max: 100_000,
     fallback: SCRIPTS,
   },
+  damages: {
+    kind: 'integer',
+    help: 'audit-damage: damages, each undone before the next',
+    min: 1,
+    max: 100_000,
+    fallback: DAMAGES,
+  },
   seed: { kind: 'integer', help: 'repeats the choices of a run', min: 0, max: SEED_MAX },
   sabotage: {
     kind: 'text',
     value: 'KIND',
     help: 'break something on purpose: the proof has to fail, and nothing is written',
-    choices: [...SABOTAGES, ...SET_SABOTAGES],
+    choices: [...new Set([...SABOTAGES, ...SET_SABOTAGES, ...MONEY_SABOTAGES])],
   },
   json: JSON_FLAG,
 } as const;
@@ -86,6 +108,8 @@ const say = (line: string): void => console.log(line);
 /** Members of the one group: as many as a packet has shares at most, so that packets are drained. */
 const PEOPLE = 100;
 /** Long enough for thousands of opens, and for what a fault leaves behind to show. */
+/** Set-nodes, access nodes and reconcilers know the setting `natsUrl`. */
+const HAS_NATS = true;
 const PACE = { stretchMs: 5_000, times: 3, withinMs: 30_000 };
 
 const PROOFS: Readonly<Record<string, (values: Values) => Promise<Proof>>> = {
@@ -97,9 +121,21 @@ const PROOFS: Readonly<Record<string, (values: Values) => Promise<Proof>>> = {
       say,
     }),
   conformance: (values) => proveConformance({ ...values, say }),
+  'audit-damage': ({ damages, seed }) =>
+    proveDamage({ damages, seed, byVerb: DAMAGES_BY_VERB, hasMaria: true, say }),
   'leader-kill': (values) => proveLeaderKill({ ...setOptions(values), kills: values.kills }),
   'replica-faults': (values) =>
     proveReplicaFaults({ ...setOptions(values), scenarios: values.scenario, pace: PACE }),
+  'money-10m': ({ minutes, rate, seed, sabotage }) =>
+    proveMoney({
+      minutes,
+      ratePerS: rate,
+      seed,
+      hasNats: HAS_NATS,
+      sabotage: MONEY_SABOTAGES.find((kind) => kind === sabotage) ?? null,
+      say,
+    }),
+  'packet-verify': ({ seed }) => provePacketVerify({ seed, say }),
   'sim-250': () => proveSim({ ...SIM_250, say }),
 };
 
@@ -139,11 +175,20 @@ export const verb: Verb = {
     if (keptDir !== null) console.error(`what is left of it is in ${keptDir}`);
     // A part of the proof, or a broken one, is not the proof.
     const isWhole =
-      flags.sabotage === undefined && flags.scenario.length === 0 && flags.scripts >= SCRIPTS;
+      flags.sabotage === undefined &&
+      flags.scenario.length === 0 &&
+      flags.scripts >= SCRIPTS &&
+      flags.damages >= DAMAGES &&
+      flags.minutes >= MONEY_MINUTES;
     if (isWhole) console.log(`written: ${await writeProof({ name, result })}`);
     if (flags.json) printResult(result);
     return result.ok ? 0 : 1;
   },
+};
+
+const LIES: Readonly<Record<string, readonly string[]>> = {
+  'kill-embedded': SABOTAGES,
+  'money-10m': MONEY_SABOTAGES,
 };
 
 function checkFlags(name: string, flags: FlagValues<typeof FLAGS>): void {
@@ -154,7 +199,13 @@ function checkFlags(name: string, flags: FlagValues<typeof FLAGS>): void {
   if (name === 'conformance' && sabotage !== undefined) {
     throw new UsageError('conformance has no --sabotage: its test plants differences');
   }
-  const lies: readonly string[] = name === 'kill-embedded' ? SABOTAGES : SET_SABOTAGES;
+  if (name === 'audit-damage' && sabotage !== undefined) {
+    throw new UsageError('audit-damage has no --sabotage: it damages data all the time');
+  }
+  if (name === 'packet-verify' && sabotage !== undefined) {
+    throw new UsageError('packet-verify has no --sabotage: it tells its own lies');
+  }
+  const lies = LIES[name] ?? SET_SABOTAGES;
   if (sabotage !== undefined && !lies.includes(sabotage)) {
     throw new UsageError(`--sabotage of ${name} is one of ${lies.join(', ')}`);
   }

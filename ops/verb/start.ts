@@ -63,6 +63,7 @@ export const verb: Verb = {
         demoCents: flags['demo-cents'],
         pageDir,
         log,
+        audit: true,
       });
       guardProcess({ lifecycle: running.lifecycle, log });
       console.log(`Hongbao is ready: ${running.url}`);

@@ -21,6 +21,10 @@ import type { HistoryAnswer as _hongbao_HistoryAnswer, HistoryAnswer__Output as 
 import type { HistoryQuery as _hongbao_HistoryQuery, HistoryQuery__Output as _hongbao_HistoryQuery__Output } from './hongbao/HistoryQuery.ts';
 import type { InviteAnswer as _hongbao_InviteAnswer, InviteAnswer__Output as _hongbao_InviteAnswer__Output } from './hongbao/InviteAnswer.ts';
 import type { InviteQuery as _hongbao_InviteQuery, InviteQuery__Output as _hongbao_InviteQuery__Output } from './hongbao/InviteQuery.ts';
+import type { JournalAnswer as _hongbao_JournalAnswer, JournalAnswer__Output as _hongbao_JournalAnswer__Output } from './hongbao/JournalAnswer.ts';
+import type { JournalQuery as _hongbao_JournalQuery, JournalQuery__Output as _hongbao_JournalQuery__Output } from './hongbao/JournalQuery.ts';
+import type { LanesAnswer as _hongbao_LanesAnswer, LanesAnswer__Output as _hongbao_LanesAnswer__Output } from './hongbao/LanesAnswer.ts';
+import type { LanesQuery as _hongbao_LanesQuery, LanesQuery__Output as _hongbao_LanesQuery__Output } from './hongbao/LanesQuery.ts';
 import type { LastSeq as _hongbao_LastSeq, LastSeq__Output as _hongbao_LastSeq__Output } from './hongbao/LastSeq.ts';
 import type { LastSeqsAnswer as _hongbao_LastSeqsAnswer, LastSeqsAnswer__Output as _hongbao_LastSeqsAnswer__Output } from './hongbao/LastSeqsAnswer.ts';
 import type { LastSeqsQuery as _hongbao_LastSeqsQuery, LastSeqsQuery__Output as _hongbao_LastSeqsQuery__Output } from './hongbao/LastSeqsQuery.ts';
@@ -39,15 +43,25 @@ import type { OutboxAnswer as _hongbao_OutboxAnswer, OutboxAnswer__Output as _ho
 import type { OutboxCursor as _hongbao_OutboxCursor, OutboxCursor__Output as _hongbao_OutboxCursor__Output } from './hongbao/OutboxCursor.ts';
 import type { OutboxEntry as _hongbao_OutboxEntry, OutboxEntry__Output as _hongbao_OutboxEntry__Output } from './hongbao/OutboxEntry.ts';
 import type { OutboxQuery as _hongbao_OutboxQuery, OutboxQuery__Output as _hongbao_OutboxQuery__Output } from './hongbao/OutboxQuery.ts';
+import type { OutboxRun as _hongbao_OutboxRun, OutboxRun__Output as _hongbao_OutboxRun__Output } from './hongbao/OutboxRun.ts';
 import type { PacketAnswer as _hongbao_PacketAnswer, PacketAnswer__Output as _hongbao_PacketAnswer__Output } from './hongbao/PacketAnswer.ts';
 import type { PacketEvent as _hongbao_PacketEvent, PacketEvent__Output as _hongbao_PacketEvent__Output } from './hongbao/PacketEvent.ts';
 import type { PacketQuery as _hongbao_PacketQuery, PacketQuery__Output as _hongbao_PacketQuery__Output } from './hongbao/PacketQuery.ts';
+import type { Payment as _hongbao_Payment, Payment__Output as _hongbao_Payment__Output } from './hongbao/Payment.ts';
+import type { PaymentsAnswer as _hongbao_PaymentsAnswer, PaymentsAnswer__Output as _hongbao_PaymentsAnswer__Output } from './hongbao/PaymentsAnswer.ts';
+import type { PaymentsQuery as _hongbao_PaymentsQuery, PaymentsQuery__Output as _hongbao_PaymentsQuery__Output } from './hongbao/PaymentsQuery.ts';
 import type { Query as _hongbao_Query, Query__Output as _hongbao_Query__Output } from './hongbao/Query.ts';
 import type { QueryBatch as _hongbao_QueryBatch, QueryBatch__Output as _hongbao_QueryBatch__Output } from './hongbao/QueryBatch.ts';
 import type { QueryReply as _hongbao_QueryReply, QueryReply__Output as _hongbao_QueryReply__Output } from './hongbao/QueryReply.ts';
 import type { QueryReplyBatch as _hongbao_QueryReplyBatch, QueryReplyBatch__Output as _hongbao_QueryReplyBatch__Output } from './hongbao/QueryReplyBatch.ts';
+import type { ReceivedLane as _hongbao_ReceivedLane, ReceivedLane__Output as _hongbao_ReceivedLane__Output } from './hongbao/ReceivedLane.ts';
 import type { ReplicaStatus as _hongbao_ReplicaStatus, ReplicaStatus__Output as _hongbao_ReplicaStatus__Output } from './hongbao/ReplicaStatus.ts';
+import type { SentLane as _hongbao_SentLane, SentLane__Output as _hongbao_SentLane__Output } from './hongbao/SentLane.ts';
 import type { SetNodeClient as _hongbao_SetNodeClient, SetNodeDefinition as _hongbao_SetNodeDefinition } from './hongbao/SetNode.ts';
+import type { StatementAnswer as _hongbao_StatementAnswer, StatementAnswer__Output as _hongbao_StatementAnswer__Output } from './hongbao/StatementAnswer.ts';
+import type { StatementQuery as _hongbao_StatementQuery, StatementQuery__Output as _hongbao_StatementQuery__Output } from './hongbao/StatementQuery.ts';
+import type { StatisticsAnswer as _hongbao_StatisticsAnswer, StatisticsAnswer__Output as _hongbao_StatisticsAnswer__Output } from './hongbao/StatisticsAnswer.ts';
+import type { StatisticsQuery as _hongbao_StatisticsQuery, StatisticsQuery__Output as _hongbao_StatisticsQuery__Output } from './hongbao/StatisticsQuery.ts';
 import type { StatusAsk as _hongbao_StatusAsk, StatusAsk__Output as _hongbao_StatusAsk__Output } from './hongbao/StatusAsk.ts';
 import type { StepDownAsk as _hongbao_StepDownAsk, StepDownAsk__Output as _hongbao_StepDownAsk__Output } from './hongbao/StepDownAsk.ts';
 import type { StepDownReply as _hongbao_StepDownReply, StepDownReply__Output as _hongbao_StepDownReply__Output } from './hongbao/StepDownReply.ts';
@@ -82,6 +96,10 @@ export interface ProtoGrpcType {
     HistoryQuery: MessageTypeDefinition<_hongbao_HistoryQuery, _hongbao_HistoryQuery__Output>
     InviteAnswer: MessageTypeDefinition<_hongbao_InviteAnswer, _hongbao_InviteAnswer__Output>
     InviteQuery: MessageTypeDefinition<_hongbao_InviteQuery, _hongbao_InviteQuery__Output>
+    JournalAnswer: MessageTypeDefinition<_hongbao_JournalAnswer, _hongbao_JournalAnswer__Output>
+    JournalQuery: MessageTypeDefinition<_hongbao_JournalQuery, _hongbao_JournalQuery__Output>
+    LanesAnswer: MessageTypeDefinition<_hongbao_LanesAnswer, _hongbao_LanesAnswer__Output>
+    LanesQuery: MessageTypeDefinition<_hongbao_LanesQuery, _hongbao_LanesQuery__Output>
     LastSeq: MessageTypeDefinition<_hongbao_LastSeq, _hongbao_LastSeq__Output>
     LastSeqsAnswer: MessageTypeDefinition<_hongbao_LastSeqsAnswer, _hongbao_LastSeqsAnswer__Output>
     LastSeqsQuery: MessageTypeDefinition<_hongbao_LastSeqsQuery, _hongbao_LastSeqsQuery__Output>
@@ -100,15 +118,25 @@ export interface ProtoGrpcType {
     OutboxCursor: MessageTypeDefinition<_hongbao_OutboxCursor, _hongbao_OutboxCursor__Output>
     OutboxEntry: MessageTypeDefinition<_hongbao_OutboxEntry, _hongbao_OutboxEntry__Output>
     OutboxQuery: MessageTypeDefinition<_hongbao_OutboxQuery, _hongbao_OutboxQuery__Output>
+    OutboxRun: MessageTypeDefinition<_hongbao_OutboxRun, _hongbao_OutboxRun__Output>
     PacketAnswer: MessageTypeDefinition<_hongbao_PacketAnswer, _hongbao_PacketAnswer__Output>
     PacketEvent: MessageTypeDefinition<_hongbao_PacketEvent, _hongbao_PacketEvent__Output>
     PacketQuery: MessageTypeDefinition<_hongbao_PacketQuery, _hongbao_PacketQuery__Output>
+    Payment: MessageTypeDefinition<_hongbao_Payment, _hongbao_Payment__Output>
+    PaymentsAnswer: MessageTypeDefinition<_hongbao_PaymentsAnswer, _hongbao_PaymentsAnswer__Output>
+    PaymentsQuery: MessageTypeDefinition<_hongbao_PaymentsQuery, _hongbao_PaymentsQuery__Output>
     Query: MessageTypeDefinition<_hongbao_Query, _hongbao_Query__Output>
     QueryBatch: MessageTypeDefinition<_hongbao_QueryBatch, _hongbao_QueryBatch__Output>
     QueryReply: MessageTypeDefinition<_hongbao_QueryReply, _hongbao_QueryReply__Output>
     QueryReplyBatch: MessageTypeDefinition<_hongbao_QueryReplyBatch, _hongbao_QueryReplyBatch__Output>
+    ReceivedLane: MessageTypeDefinition<_hongbao_ReceivedLane, _hongbao_ReceivedLane__Output>
     ReplicaStatus: MessageTypeDefinition<_hongbao_ReplicaStatus, _hongbao_ReplicaStatus__Output>
+    SentLane: MessageTypeDefinition<_hongbao_SentLane, _hongbao_SentLane__Output>
     SetNode: SubtypeConstructor<typeof grpc.Client, _hongbao_SetNodeClient> & { service: _hongbao_SetNodeDefinition }
+    StatementAnswer: MessageTypeDefinition<_hongbao_StatementAnswer, _hongbao_StatementAnswer__Output>
+    StatementQuery: MessageTypeDefinition<_hongbao_StatementQuery, _hongbao_StatementQuery__Output>
+    StatisticsAnswer: MessageTypeDefinition<_hongbao_StatisticsAnswer, _hongbao_StatisticsAnswer__Output>
+    StatisticsQuery: MessageTypeDefinition<_hongbao_StatisticsQuery, _hongbao_StatisticsQuery__Output>
     StatusAsk: MessageTypeDefinition<_hongbao_StatusAsk, _hongbao_StatusAsk__Output>
     StepDownAsk: MessageTypeDefinition<_hongbao_StepDownAsk, _hongbao_StepDownAsk__Output>
     StepDownReply: MessageTypeDefinition<_hongbao_StepDownReply, _hongbao_StepDownReply__Output>

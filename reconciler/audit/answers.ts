@@ -5,29 +5,63 @@ const AHEAD_MS_MAX = 5 * 60_000;
 
 /** What the journal says of a command with an id. */
 export type Answer = {
-  readonly type: 'packet.send' | 'group.create' | 'group.leave' | 'message.send';
+  readonly type:
+    | 'packet.send'
+    | 'group.create'
+    | 'group.leave'
+    | 'message.send'
+    | 'packet.pay'
+    | 'wallet.topup'
+    | 'wallet.withdraw'
+    | 'wallet.freeze'
+    | 'wallet.adjust';
   readonly user: string;
   readonly commandId: string;
   /** `ok`, or a refusal that is remembered. */
   readonly status: string;
-  /** The packet or group that it was about. */
+  /** The packet, group or payment that it was about; 0 for none. */
   readonly about: bigint;
   /** Of the message; 0 for the others. */
   readonly seq: number;
   /** Text of the message, greeting of the packet, name of the group. */
   readonly words: string;
   readonly lsn: number;
+  /** Log time of its entry. */
+  readonly at: number;
 };
+
+export type AnswersDump = ReadonlyMap<string, Answer>;
 
 /** Every command id stands in a journal once (M9). */
 export class Answers {
-  readonly #byKey = new Map<string, Answer>();
+  #byKey = new Map<string, Answer>();
+
+  dump(): AnswersDump {
+    return this.#byKey;
+  }
+
+  restore(dump: AnswersDump): void {
+    this.#byKey = new Map(dump);
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Those from before this log time leave memory: a repeat of one is not seen any more. */
+  forget(before: number): void {
+    // In the order in which they were added, and log time does not fall.
+    for (const [key, { at }] of this.#byKey) {
+      if (at >= before) return;
+      this.#byKey.delete(key);
+    }
+  }
 
   get(key: { user: string; commandId: string }): Answer | undefined {
     return this.#byKey.get(key.commandId + key.user);
   }
 
-  add(answer: Omit<Answer, 'lsn'>, place: Place): void {
+  add(answer: Omit<Answer, 'lsn' | 'at'>, place: Place): void {
     const { type, user, commandId } = answer;
     // Ids have one length, so that the pair is one text only.
     const key = commandId + user;
@@ -40,6 +74,6 @@ export class Answers {
     if (stampedAt > place.ts + AHEAD_MS_MAX) {
       throw place.broken('C3', `${type} ${commandId} of ${user} is stamped in the future`);
     }
-    this.#byKey.set(key, { ...answer, lsn: place.lsn });
+    this.#byKey.set(key, { ...answer, lsn: place.lsn, at: place.ts });
   }
 }

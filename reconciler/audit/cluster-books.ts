@@ -1,6 +1,7 @@
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Answer } from './answers.ts';
 import type { Op, OpOf } from './decode.ts';
+import type { ClusterDump } from './dump.ts';
 import { sameBytes } from './effects.ts';
 import type { Claim, Packet } from './packets.ts';
 import type { Receipt, Transfer } from './parts.ts';
@@ -13,13 +14,20 @@ import { setOf } from './words.ts';
 export type Whereabouts = {
   readonly walletsCents: number;
   readonly packetsCents: number;
-  /** Sent, and neither credited nor given back. */
+  /** Sent, and neither credited nor given back; with what is at the gateway and what goes back. */
   readonly inFlightCents: number;
+  /** The part of it that goes back to who sent a packet. */
+  readonly refundingCents: number;
   readonly issuedCents: number;
 };
 
 /** A transfer that the op of an entry takes off its way, or puts on it. */
-type Move = { readonly from: number; readonly to: number; readonly amountCents: number };
+type Move = {
+  readonly from: number;
+  readonly to: number;
+  readonly amountCents: number;
+  readonly isRefund: boolean;
+};
 
 /**
  * The books of all Sets: what none of them can see alone (M2, M6, M8). Entries come in the order in
@@ -27,12 +35,59 @@ type Move = { readonly from: number; readonly to: number; readonly amountCents: 
  * Set has not committed, so an entry that does is a violation.
  */
 export class ClusterBooks {
-  readonly #sets: ReadonlyMap<number, SetBooks>;
+  readonly #sets: Map<number, SetBooks>;
+  readonly #history: boolean;
   /** Money on its way, counted from transfers, by `from * 1024 + to`. */
-  readonly #inFlight = new Map<number, number>();
+  #inFlight = new Map<number, number>();
+  #refundingCents = 0;
+  /** Sets whose books broke a rule: they stand half way, and no sum with them is one. */
+  readonly #broken = new Set<number>();
 
-  constructor(sets: readonly number[]) {
-    this.#sets = new Map(sets.map((setId) => [setId, new SetBooks(setId)]));
+  /** `history`: what wallets had at every LSN is known; default true. */
+  constructor(sets: readonly number[], { history }: { history: boolean } = { history: true }) {
+    this.#history = history;
+    this.#sets = new Map();
+    for (const setId of sets) this.addSet(setId);
+  }
+
+  /** A Set that joined the cluster. */
+  addSet(setId: number): void {
+    this.#sets.set(setId, new SetBooks(setId, { history: this.#history }));
+  }
+
+  /** Its books go no further, and no sum with them is held. */
+  markBroken(setId: number): void {
+    this.#broken.add(setId);
+  }
+
+  has(setId: number): boolean {
+    return this.#sets.has(setId);
+  }
+
+  /** Shares what it holds: to be written down before the next entry is added. */
+  dump(): ClusterDump {
+    return {
+      sets: [...this.#sets.values()].map((books) => books.dump()),
+      inFlight: this.#inFlight,
+      refundingCents: this.#refundingCents,
+    };
+  }
+
+  /** Goes on where the dump stands; Sets that are not in it begin with their first entry. */
+  restore(dump: ClusterDump): void {
+    this.#inFlight = new Map(dump.inFlight);
+    this.#refundingCents = dump.refundingCents;
+    for (const one of dump.sets) {
+      this.addSet(one.setId);
+      this.set(one.setId).restore(one);
+    }
+  }
+
+  /** SPEC AU4: what ended before this log time leaves memory. */
+  forget(before: number): void {
+    for (const books of this.#sets.values()) {
+      if (!this.#broken.has(books.setId)) books.forget(before);
+    }
   }
 
   /** Throws for a Set that is not of this cluster. */
@@ -50,14 +105,16 @@ export class ClusterBooks {
     let walletsCents = 0;
     let packetsCents = 0;
     let issuedCents = 0;
+    let inFlightCents = 0;
     for (const { ledger } of this.#sets.values()) {
+      inFlightCents += ledger.gatewayCents;
       walletsCents += ledger.totals.walletsCents;
       packetsCents += ledger.totals.packetsCents;
       issuedCents -= ledger.totals.issuerCents;
     }
-    let inFlightCents = 0;
     for (const cents of this.#inFlight.values()) inFlightCents += cents;
-    return { walletsCents, packetsCents, inFlightCents, issuedCents };
+    const refundingCents = this.#refundingCents;
+    return { walletsCents, packetsCents, inFlightCents, refundingCents, issuedCents };
   }
 
   packet(packetId: bigint): Packet | undefined {
@@ -85,23 +142,33 @@ export class ClusterBooks {
 
   /** The next committed entry of this Set. Throws a Violation that begins with the broken rule. */
   addCommitted(setId: number, entry: Entry): void {
+    this.addOps(setId, entry, opsOf(entry));
+  }
+
+  /** {@link addCommitted} for who has read the ops already. */
+  addOps(setId: number, entry: Entry, ops: readonly Op[]): void {
     const books = this.set(setId);
-    const ops = opsOf(entry);
     const place = new Place(entry);
     const moves: Move[] = [];
-    // All of it against what was committed before this entry.
-    for (const [index, op] of ops.entries()) {
-      place.op = index;
-      this.#holdBetweenSets(op, { books, place, moves });
+    try {
+      // All of it against what was committed before this entry.
+      for (const [index, op] of ops.entries()) {
+        place.op = index;
+        this.#holdBetweenSets(op, { books, place, moves });
+      }
+      place.op = null;
+      books.addOps(entry, ops);
+      this.#holdMoney(moves, place);
+    } catch (error) {
+      this.#broken.add(setId);
+      throw error;
     }
-    place.op = null;
-    books.addOps(entry, ops);
-    this.#holdMoney(moves, place);
   }
 
   #holdBetweenSets(op: Op, at: { books: SetBooks; place: Place; moves: Move[] }): void {
     const { books, place, moves } = at;
-    if (op.type === 'packet.send' && op.outcome.success !== null) {
+    const isSend = op.type === 'packet.send' || op.type === 'packet.pay';
+    if (isSend && op.outcome.success !== null) {
       const { definition, grant } = op.command;
       const { sender: user, packetId } = definition;
       this.#holdMember({ user, grant, place });
@@ -113,7 +180,7 @@ export class ClusterBooks {
     else if (op.type === 'transfer.ack') this.#holdReceipt(op, at);
     for (const { to, transfer } of op.sends) {
       this.#holdHome({ to, transfer, place });
-      moves.push({ from: books.setId, to, amountCents: moneyOf(transfer) });
+      moves.push(moveOf({ from: books.setId, to, transfer, sign: 1 }));
     }
   }
 
@@ -183,7 +250,7 @@ export class ClusterBooks {
         throw place.broken('M8', `${what} (${transfer.kind}) is not what was sent`);
       }
       if (!isCredit(receipts[index])) continue;
-      moves.push({ from, to, amountCents: -moneyOf(transfer) });
+      moves.push(moveOf({ from, to, transfer, sign: -1 }));
     }
   }
 
@@ -220,22 +287,26 @@ export class ClusterBooks {
       if (!listed.has(number)) {
         throw place.broken('M8', `${what} ${number} was refused, and is done without a refund`);
       }
-      moves.push({ from, to, amountCents: -row.definition.totalCents });
+      moves.push(moveOf({ from, to, transfer: row, sign: -1 }));
     }
   }
 
   /** M2: the transfers on their way are worth what the clearing accounts say, and nothing is lost. */
   #holdMoney(moves: readonly Move[], place: Place): void {
     const touched = new Set<number>();
-    for (const { from, to, amountCents } of moves) {
+    for (const { from, to, amountCents, isRefund } of moves) {
       if (amountCents === 0) continue;
+      if (isRefund) this.#refundingCents += amountCents;
       const key = from * 1024 + to;
       this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + amountCents);
       touched.add(key);
     }
-    for (const key of touched)
+    for (const key of touched) {
       this.#holdPair({ from: Math.floor(key / 1024), to: key % 1024, place });
+    }
+    if (this.#broken.size > 0) return;
     const { walletsCents, packetsCents, inFlightCents, issuedCents } = this.whereabouts();
+    if (issuedCents < 0) throw place.broken('M2', 'more came back than was issued');
     if (walletsCents + packetsCents + inFlightCents !== issuedCents) {
       const parts = `${walletsCents} in wallets, ${packetsCents} in packets, ${inFlightCents} in flight`;
       throw place.broken('M2', `${parts}, ${issuedCents} issued`);
@@ -243,6 +314,7 @@ export class ClusterBooks {
   }
 
   #holdPair({ from, to, place }: { from: number; to: number; place: Place }): void {
+    if (this.#broken.has(from) || this.#broken.has(to)) return;
     const between = (a: number, b: number): number =>
       a === b ? (this.#inFlight.get(a * 1024 + b) ?? 0) : this.#oneWay(a, b) + this.#oneWay(b, a);
     const clearing =
@@ -259,6 +331,12 @@ export class ClusterBooks {
   #oneWay(from: number, to: number): number {
     return this.#inFlight.get(from * 1024 + to) ?? 0;
   }
+}
+
+function moveOf(args: { from: number; to: number; transfer: Transfer; sign: 1 | -1 }): Move {
+  const { from, to, transfer, sign } = args;
+  const isRefund = transfer.kind === 'packet.refund';
+  return { from, to, amountCents: sign * moneyOf(transfer), isRefund };
 }
 
 function isCredit(receipt: Receipt | undefined): boolean {

@@ -16,7 +16,7 @@ import {
   readTransfer,
 } from './parts.ts';
 import { NotTheFormat, Reader } from './reader.ts';
-import { HISTORIES, MESSAGE_KINDS, ROLES } from './words.ts';
+import { BECAME, HISTORIES, MESSAGE_KINDS, RESULTS, ROLES } from './words.ts';
 
 /** By type of command: how its fields are read, after the code. */
 const COMMANDS = {
@@ -74,6 +74,43 @@ const COMMANDS = {
     receiptEpoch: r.u64(),
     receiptLsn: r.u64(),
   }),
+  'wallet.topup': (r: Reader) => ({
+    commandId: r.commandId(),
+    user: r.user(),
+    amountCents: r.u64(),
+  }),
+  'wallet.withdraw': (r: Reader) => ({
+    commandId: r.commandId(),
+    user: r.user(),
+    amountCents: r.u64(),
+    destination: r.text(),
+  }),
+  'packet.pay': (r: Reader) => ({
+    commandId: r.commandId(),
+    definition: readDefinition(r),
+    grant: readGrant(r),
+  }),
+  'payment.settle': (r: Reader) => ({
+    paymentId: r.id(),
+    result: r.tag(RESULTS),
+    amountCents: r.u64(),
+    reference: r.text(),
+  }),
+  'payment.expire': (r: Reader) => ({ paymentId: r.id() }),
+  'wallet.freeze': (r: Reader) => ({
+    commandId: r.commandId(),
+    operator: r.user(),
+    user: r.user(),
+    frozen: r.flag(),
+    reason: r.text(),
+  }),
+  'wallet.adjust': (r: Reader) => ({
+    commandId: r.commandId(),
+    operator: r.user(),
+    user: r.user(),
+    amountCents: r.i64(),
+    reason: r.text(),
+  }),
 };
 
 /** By type of command: how a success is read, after the status. */
@@ -107,6 +144,17 @@ const SUCCESSES = {
   }),
   'transfer.deliver': (r: Reader) => ({ receipts: r.list(() => readReceipt(r)) }),
   'transfer.ack': (r: Reader) => ({ upTo: r.u64() }),
+  'wallet.topup': (r: Reader) => ({ paymentId: r.id(), dueAt: r.u64() }),
+  'wallet.withdraw': (r: Reader) => ({ paymentId: r.id(), balanceCents: r.u64() }),
+  'packet.pay': (r: Reader) => ({ packetId: r.id(), paymentId: r.id(), dueAt: r.u64() }),
+  'payment.settle': (r: Reader) => ({
+    became: r.tag(BECAME),
+    user: r.user(),
+    amountCents: r.u64(),
+  }),
+  'payment.expire': () => ({}),
+  'wallet.freeze': (r: Reader) => ({ frozen: r.flag() }),
+  'wallet.adjust': (r: Reader) => ({ balanceCents: r.u64() }),
 };
 
 export type CommandType = keyof typeof COMMANDS;
@@ -128,12 +176,12 @@ export type OpOf<T extends CommandType> = {
 };
 export type Op = { [T in CommandType]: OpOf<T> }[CommandType];
 
-/** Code - 1 = place. */
+/** Code - 1 = place below {@link LEAVE_WITH_ID}, code - 2 above it. */
 const TYPES = Object.keys(COMMANDS) as CommandType[];
 /** `group.leave` with a command id, from format 2 on. */
 const LEAVE_WITH_ID = 14;
 /** The highest command code of each format. */
-const LAST_CODES: Readonly<Record<number, number>> = { 1: 13, 2: 14 };
+const LAST_CODES: Readonly<Record<number, number>> = { 1: 13, 2: 14, 3: 21 };
 
 export type Payload = {
   readonly payload: Uint8Array;
@@ -162,7 +210,7 @@ export function decodeOps(entry: Payload): Op[] {
 /** One whole command. Throws NotTheFormat. */
 export function decodeCommand(
   bytes: Uint8Array,
-  format = 2,
+  format = 3,
 ): { type: CommandType; command: Op['command'] } {
   return readCommand(new Reader(bytes), LAST_CODES[format] ?? 0);
 }
@@ -174,7 +222,8 @@ export function decodeOutcome(type: CommandType, bytes: Uint8Array): Op['outcome
 
 function readCommand(r: Reader, lastCode: number): { type: CommandType; command: Op['command'] } {
   const code = r.u8();
-  const type = code === LEAVE_WITH_ID ? 'group.leave' : TYPES[code - 1];
+  const type =
+    code === LEAVE_WITH_ID ? 'group.leave' : TYPES[code < LEAVE_WITH_ID ? code - 1 : code - 2];
   if (type === undefined || code > lastCode) throw new NotTheFormat(`command ${code}`);
   const commandId = code === LEAVE_WITH_ID ? r.commandId() : null;
   const fields = COMMANDS[type](r);

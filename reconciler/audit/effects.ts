@@ -90,7 +90,8 @@ function isLeg(a: Posting, b: Posting | undefined): boolean {
     case 'clearing':
       return y.kind === 'clearing' && x.peer === y.peer;
     case 'issuer':
-      return y.kind === 'issuer';
+    case 'gateway':
+      return y.kind === x.kind;
   }
 }
 

@@ -28,14 +28,51 @@ type Group = {
   readonly stays: Map<string, Stay[]>;
   version: number;
   seq: number;
-  /** Seqs of messages that count as unread, and those of each sender. */
+  /** How many messages count as unread. */
+  counted: number;
+  /** Seqs of the newest of them, and of those of each sender: as far back as counts are exact. */
   readonly counting: number[];
   readonly own: Map<string, number[]>;
 };
 
+type Left = {
+  readonly groupId: bigint;
+  readonly user: string;
+  readonly lsn: number;
+  readonly at: number;
+};
+
+export type GroupsDump = {
+  readonly all: ReadonlyMap<bigint, Group>;
+  readonly left: readonly Left[];
+};
+
 /** The groups of one Set: seqs without gaps, members that come and go, unread counts. */
 export class Groups {
-  readonly #all = new Map<bigint, Group>();
+  #all = new Map<bigint, Group>();
+  /** Who left, in order. */
+  #left: Left[] = [];
+
+  dump(): GroupsDump {
+    return { all: this.#all, left: this.#left };
+  }
+
+  restore({ all, left }: GroupsDump): void {
+    this.#all = new Map(all);
+    this.#left = [...left];
+  }
+
+  /** Stays that ended before this log time leave memory: no grant is that old (C8). */
+  forget(before: number): void {
+    const kept = this.#left.findIndex(({ at }) => at >= before);
+    const gone = this.#left.splice(0, kept === -1 ? this.#left.length : kept);
+    for (const { groupId, user, lsn } of gone) {
+      const stays = this.#all.get(groupId)?.stays;
+      const rest = (stays?.get(user) ?? []).filter(({ to }) => to > lsn);
+      if (rest.length > 0) stays?.set(user, rest);
+      else stays?.delete(user);
+    }
+  }
 
   has(groupId: bigint): boolean {
     return this.#all.has(groupId);
@@ -67,6 +104,7 @@ export class Groups {
       stays: new Map([[owner, [{ from: place.lsn, to: Infinity }]]]),
       version: 1,
       seq: 1,
+      counted: 0,
       counting: [],
       own: new Map(),
     };
@@ -100,6 +138,7 @@ export class Groups {
     }
     const stay = group.stays.get(user)?.at(-1);
     if (stay !== undefined) stay.to = place.lsn;
+    this.#left.push({ groupId, user, lsn: place.lsn, at: place.ts });
     this.#append({ group, groupId, seq: success.seq, sender: null, place });
     nextVersion({ group, groupId, version: success.version, place });
     expectHint({ group, groupId, user, present: false, effects });
@@ -133,15 +172,15 @@ export class Groups {
       throw place.broken('Q5', `${what} the cursor moves from ${member.readSeq} to ${seq}`);
     }
     member.readSeq = seq;
-    const { counting, own } = group;
-    const left = counting.length - readCount - ownAfter;
+    const { counted, counting, own } = group;
+    const left = counted - readCount - ownAfter;
     if (left < 0 || unread !== Math.min(left, UNREAD_SHOWN_MAX)) {
       throw place.broken('Q5', `${what} ${unread} unread of ${left}`);
     }
     if (group.seq - seq > EXACT_MESSAGES) return;
     const mine = own.get(user) ?? [];
     const isExact =
-      readCount === lastAtOrBelow(counting, seq) + 1 &&
+      readCount === counted - counting.length + lastAtOrBelow(counting, seq) + 1 &&
       ownAfter === mine.length - (lastAtOrBelow(mine, seq) + 1);
     if (!isExact)
       throw place.broken('Q5', `${what} ${readCount} read, ${ownAfter} own after ${seq}`);
@@ -175,10 +214,19 @@ export class Groups {
     }
     group.seq = seq;
     if (sender === null) return;
-    group.counting.push(seq);
+    group.counted += 1;
+    pushSeq(group.counting, seq);
     const own = group.own.get(sender);
     if (own === undefined) group.own.set(sender, [seq]);
-    else own.push(seq);
+    else pushSeq(own, seq);
+  }
+}
+
+/** Keeps a few times what exact counts need, so that the rest is dropped seldom. */
+function pushSeq(seqs: number[], seq: number): void {
+  seqs.push(seq);
+  if (seqs.length > 4 * EXACT_MESSAGES) {
+    seqs.splice(0, lastAtOrBelow(seqs, seq - EXACT_MESSAGES - 1) + 1);
   }
 }
 

@@ -4,6 +4,9 @@ import type { Place } from './place.ts';
 /** How far above the first hole a receiver remembers numbers: rulings 9 bounds it. */
 const AHEAD_MAX = 4_096;
 
+export type OutboxDump = ReadonlyMap<string, Readonly<OutLane>>;
+export type InboxDump = ReadonlyMap<string, Readonly<InLane>>;
+
 type OutLane = {
   /** Lowest number without a receipt. */
   first: number;
@@ -13,7 +16,25 @@ type OutLane = {
 
 /** What a Set owes others, by (destination, lane): numbers from 1 without gaps (SPEC C12). */
 export class Outbox {
-  readonly #lanes = new Map<string, OutLane>();
+  #lanes = new Map<string, OutLane>();
+
+  dump(): OutboxDump {
+    return this.#lanes;
+  }
+
+  restore(dump: OutboxDump): void {
+    this.#lanes = new Map(
+      [...dump].map(([key, { first, rows }]) => [key, { first, rows: [...rows] }]),
+    );
+  }
+
+  /** Every lane that was ever used: `first` to below `next` wait for a receipt. */
+  *lanes(): Generator<{ to: number; lane: number; first: number; rows: readonly Transfer[] }> {
+    for (const [key, { first, rows }] of this.#lanes) {
+      const [to = 0, lane = 0] = key.split('/').map(Number);
+      yield { to, lane, first, rows };
+    }
+  }
 
   #lane(to: number, lane: number): OutLane {
     const key = `${to}/${lane}`;
@@ -44,7 +65,7 @@ export class Outbox {
     if (number !== next) {
       throw place.broken('C12', `number ${number} to Set ${to}, lane ${lane}, after ${next - 1}`);
     }
-    this.#lane(to, lane).rows.push(transfer);
+    this.#lane(to, lane).rows.push(kept(transfer));
   }
 
   /** A receipt for everything up to a number; returns what it finishes, by number. */
@@ -64,6 +85,18 @@ export class Outbox {
   }
 }
 
+/** A transfer without the page of the journal that its bytes were a view of. */
+function kept(transfer: Transfer): Transfer {
+  const bytes = new Uint8Array(transfer.bytes);
+  if (transfer.kind !== 'packet.create') return { ...transfer, bytes };
+  const { definition } = transfer;
+  return {
+    ...transfer,
+    bytes,
+    definition: { ...definition, bytes: new Uint8Array(definition.bytes) },
+  };
+}
+
 type InLane = {
   /** All up to here were received. */
   upTo: number;
@@ -73,7 +106,34 @@ type InLane = {
 
 /** What a Set has received, by (source, lane): every number once, for ever (SPEC C12, M8). */
 export class Inbox {
-  readonly #lanes = new Map<string, InLane>();
+  #lanes = new Map<string, InLane>();
+
+  dump(): InboxDump {
+    return this.#lanes;
+  }
+
+  restore(dump: InboxDump): void {
+    this.#lanes = new Map(
+      [...dump].map(([key, { upTo, above, tombstones }]) => [
+        key,
+        { upTo, above: new Set(above), tombstones: new Map(tombstones) },
+      ]),
+    );
+  }
+
+  /** Every lane that was ever used. */
+  *lanes(): Generator<{
+    from: number;
+    lane: number;
+    upTo: number;
+    above: number;
+    tombstones: number;
+  }> {
+    for (const [key, { upTo, above, tombstones }] of this.#lanes) {
+      const [from = 0, lane = 0] = key.split('/').map(Number);
+      yield { from, lane, upTo, above: above.size, tombstones: tombstones.size };
+    }
+  }
 
   #lane(from: number, lane: number): InLane {
     const key = `${from}/${lane}`;

@@ -4,6 +4,7 @@ import type { Place } from './place.ts';
 export type Totals = {
   readonly walletsCents: number;
   readonly packetsCents: number;
+  /** With what is at the gateway: all that is neither in a wallet nor in a packet. */
   readonly clearingCents: number;
   readonly issuerCents: number;
 };
@@ -19,21 +20,63 @@ export function accountName(account: Account): string {
       return `clearing ${account.peer}`;
     case 'issuer':
       return 'issuer';
+    case 'gateway':
+      return 'gateway';
   }
 }
 
 /** Balances of a wallet over time: `cents[i]` holds from `lsns[i]` on. */
 type History = { readonly lsns: number[]; readonly cents: number[] };
 
+export type LedgerDump = {
+  readonly packets: ReadonlyMap<bigint, number>;
+  readonly clearing: ReadonlyMap<number, number>;
+  readonly wallets: ReadonlyMap<string, number>;
+  readonly gatewayCents: number;
+  readonly totals: Totals;
+};
+
 /** The accounts of one Set, added up from postings alone (M1, M3). */
 export class Ledger {
-  readonly #packets = new Map<bigint, number>();
-  readonly #clearing = new Map<number, number>();
-  readonly #wallets = new Map<string, History>();
+  #packets = new Map<bigint, number>();
+  #clearing = new Map<number, number>();
+  #wallets = new Map<string, History>();
+  /** false: of each wallet only what it has now is known. */
+  readonly #history: boolean;
   #walletsCents = 0;
   #packetsCents = 0;
   #clearingCents = 0;
+  #gatewayCents = 0;
   #issuerCents = 0;
+
+  constructor({ history }: { history: boolean } = { history: true }) {
+    this.#history = history;
+  }
+
+  dump(): LedgerDump {
+    return {
+      packets: this.#packets,
+      clearing: this.#clearing,
+      wallets: new Map([...this.#wallets].map(([user, { cents }]) => [user, cents.at(-1) ?? 0])),
+      gatewayCents: this.#gatewayCents,
+      totals: this.totals,
+    };
+  }
+
+  /** What wallets had before `lsn` is unknown from here on. */
+  restore(dump: LedgerDump, lsn: number): void {
+    const { packets, clearing, wallets, gatewayCents, totals } = dump;
+    this.#packets = new Map(packets);
+    this.#clearing = new Map(clearing);
+    this.#wallets = new Map(
+      [...wallets].map(([user, cents]) => [user, { lsns: [lsn], cents: [cents] }]),
+    );
+    this.#gatewayCents = gatewayCents;
+    this.#walletsCents = totals.walletsCents;
+    this.#packetsCents = totals.packetsCents;
+    this.#clearingCents = totals.clearingCents;
+    this.#issuerCents = totals.issuerCents;
+  }
 
   get totals(): Totals {
     return {
@@ -42,6 +85,11 @@ export class Ledger {
       clearingCents: this.#clearingCents,
       issuerCents: this.#issuerCents,
     };
+  }
+
+  /** Left wallets for the payment gateway, and not confirmed. */
+  get gatewayCents(): number {
+    return this.#gatewayCents;
   }
 
   wallets(): IterableIterator<string> {
@@ -92,7 +140,8 @@ export class Ledger {
         case 'packet': {
           const balance = this.packet(account.packetId) + amountCents;
           if (balance < 0) throw place.broken('M3', `packet ${account.packetId} has ${balance}`);
-          this.#packets.set(account.packetId, balance);
+          if (balance === 0) this.#packets.delete(account.packetId);
+          else this.#packets.set(account.packetId, balance);
           this.#packetsCents += amountCents;
           break;
         }
@@ -101,8 +150,15 @@ export class Ledger {
           this.#clearingCents += amountCents;
           break;
         case 'issuer':
+          // Above zero where people withdrew what others had paid in at another Set.
           this.#issuerCents += amountCents;
-          if (this.#issuerCents > 0) throw place.broken('M2', 'more came back than was issued');
+          break;
+        case 'gateway':
+          this.#gatewayCents += amountCents;
+          this.#clearingCents += amountCents;
+          if (this.#gatewayCents < 0) {
+            throw place.broken('M3', `the gateway has ${this.#gatewayCents}`);
+          }
           break;
       }
     }
@@ -116,8 +172,11 @@ export class Ledger {
     let history = this.#wallets.get(user);
     if (history === undefined) this.#wallets.set(user, (history = { lsns: [], cents: [] }));
     // Nobody is shown what stood between two ops of one entry.
-    if (history.lsns.at(-1) === place.lsn) history.cents[history.cents.length - 1] = balance;
-    else {
+    const isSame = history.lsns.at(-1) === place.lsn || !this.#history;
+    if (isSame && history.lsns.length > 0) {
+      history.lsns[history.lsns.length - 1] = place.lsn;
+      history.cents[history.cents.length - 1] = balance;
+    } else {
       history.lsns.push(place.lsn);
       history.cents.push(balance);
     }

@@ -24,7 +24,12 @@ export type Packet = {
   readonly expiresAt: number;
   readonly claims: Map<string, Claim>;
   restCents: number;
-  end: { readonly kind: 'drained' | 'refunded'; readonly lsn: number } | null;
+  end: { readonly kind: 'drained' | 'refunded'; readonly lsn: number; readonly at: number } | null;
+};
+
+export type PacketsDump = {
+  readonly all: ReadonlyMap<bigint, Packet>;
+  readonly ended: readonly bigint[];
 };
 
 type Live = Extract<Receipt, { kind: 'live' }>;
@@ -46,7 +51,33 @@ export function holdGrant(args: { grant: Grant | null; groupId: bigint; place: P
 
 /** The packets of one Set: who took what, in which order, and how each ended (M4 to M7, A). */
 export class Packets {
-  readonly #all = new Map<bigint, Packet>();
+  #all = new Map<bigint, Packet>();
+  /** In the order of their ends. */
+  #ended: bigint[] = [];
+
+  dump(): PacketsDump {
+    return { all: this.#all, ended: this.#ended };
+  }
+
+  restore({ all, ended }: PacketsDump): void {
+    this.#all = new Map(all);
+    this.#ended = [...ended];
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Those that ended before this log time leave memory: whoever opens one finds none (M7). */
+  forget(before: number): void {
+    let gone = 0;
+    for (const packetId of this.#ended) {
+      if ((this.#all.get(packetId)?.end?.at ?? 0) >= before) break;
+      this.#all.delete(packetId);
+      gone += 1;
+    }
+    if (gone > 0) this.#ended.splice(0, gone);
+  }
 
   all(): IterableIterator<Packet> {
     return this.#all.values();
@@ -83,7 +114,8 @@ export class Packets {
       transfer: { kind: 'packet.announce', ...words, seedHash, expiresAt },
     });
     this.#all.set(packetId, {
-      definition,
+      // Not a view of the page that it was read from.
+      definition: { ...definition, bytes: new Uint8Array(definition.bytes) },
       definitionHash: sha256(definition.bytes),
       seedHash,
       expiresAt,
@@ -140,7 +172,8 @@ export class Packets {
       if (seed.length > 0) throw place.broken('A7', `${what} the seed is shown before the end`);
       return;
     }
-    packet.end = { kind: 'drained', lsn: place.lsn };
+    packet.end = { kind: 'drained', lsn: place.lsn, at: place.ts };
+    this.#ended.push(packetId);
     holdShares({ packet, seed, place });
   }
 
@@ -179,7 +212,8 @@ export class Packets {
       amountCents: refundCents,
     });
     packet.restCents = 0;
-    packet.end = { kind: 'refunded', lsn: place.lsn };
+    packet.end = { kind: 'refunded', lsn: place.lsn, at: place.ts };
+    this.#ended.push(packetId);
     holdShares({ packet, seed, place });
   }
 

@@ -27,7 +27,9 @@ export type Account =
   | { readonly kind: 'wallet'; readonly user: string }
   | { readonly kind: 'packet'; readonly packetId: bigint }
   | { readonly kind: 'clearing'; readonly peer: number }
-  | { readonly kind: 'issuer' };
+  | { readonly kind: 'issuer' }
+  /** Left a wallet for the payment gateway, and not confirmed. */
+  | { readonly kind: 'gateway' };
 export type Outgoing = ReturnType<typeof readOutgoing>;
 
 export function readDefinition(r: Reader) {
@@ -73,6 +75,8 @@ function readAccount(r: Reader): Account {
       return { kind: 'clearing', peer: r.set() };
     case 4:
       return { kind: 'issuer' };
+    case 5:
+      return { kind: 'gateway' };
     default:
       throw new NotTheFormat(`account ${code}`);
   }

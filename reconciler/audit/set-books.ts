@@ -1,16 +1,19 @@
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { sumOf } from './sum.ts';
 import type { Violation } from './violation.ts';
-import type { Answer } from './answers.ts';
 import { Answers } from './answers.ts';
 import type { Op, OpOf } from './decode.ts';
 import { decodeOps } from './decode.ts';
 import { Effects, sameBytes } from './effects.ts';
 import { Groups } from './groups.ts';
 import { Ids } from './ids.ts';
+import type { SetBooksDump } from './dump.ts';
+import type { KeyedOp } from './keys.ts';
+import { RULES, keyOf, refusedForGood } from './keys.ts';
 import { Inbox, Outbox } from './lanes.ts';
 import { Ledger } from './ledger.ts';
 import { Packets, holdGrant } from './packets.ts';
+import { Payments } from './payments.ts';
 import type { Account, Receipt, Transfer } from './parts.ts';
 import { Place } from './place.ts';
 import { NotTheFormat } from './reader.ts';
@@ -43,16 +46,17 @@ function clearing(peer: number): Account {
  */
 export class SetBooks {
   readonly setId: number;
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly packets = new Packets();
   readonly groups = new Groups();
   readonly ids = new Ids();
   readonly outbox = new Outbox();
   readonly inbox = new Inbox();
   readonly answers = new Answers();
-  readonly #welcomed = new Set<string>();
+  readonly payments = new Payments();
+  #welcomed = new Set<string>();
   /** Newest member version in each person's list of groups, by user, then group. */
-  readonly #hints = new Map<string, Map<bigint, number>>();
+  #hints = new Map<string, Map<bigint, number>>();
   #slots: Uint8Array | null = null;
   readonly #atHome = new Map<string, boolean>();
   #lsn = 0;
@@ -61,9 +65,72 @@ export class SetBooks {
   #rules = 1;
   #sum: Uint8Array = ZEROS;
   #ops = 0;
+  /** Whose head was held last: its checksum need not be computed twice. */
+  #held: Entry | null = null;
 
-  constructor(setId: number) {
+  /** `history`: what wallets had at every LSN is known; default true. */
+  constructor(setId: number, { history }: { history: boolean } = { history: true }) {
     this.setId = setId;
+    this.ledger = new Ledger({ history });
+  }
+
+  /** Shares what it holds: to be written down before the next entry is added. */
+  dump(): SetBooksDump {
+    return {
+      setId: this.setId,
+      lsn: this.#lsn,
+      ts: this.#ts,
+      epoch: this.#epoch,
+      rules: this.#rules,
+      sum: this.#sum,
+      ops: this.#ops,
+      slots: this.#slots,
+      welcomed: this.#welcomed,
+      hints: this.#hints,
+      ledger: this.ledger.dump(),
+      packets: this.packets.dump(),
+      groups: this.groups.dump(),
+      ids: this.ids.dump(),
+      outbox: this.outbox.dump(),
+      inbox: this.inbox.dump(),
+      answers: this.answers.dump(),
+      payments: this.payments.dump(),
+    };
+  }
+
+  /** Goes on where the dump stands. */
+  restore(dump: SetBooksDump): void {
+    this.#lsn = dump.lsn;
+    this.#ts = dump.ts;
+    this.#epoch = dump.epoch;
+    this.#rules = dump.rules;
+    this.#sum = dump.sum;
+    this.#ops = dump.ops;
+    this.#slots = dump.slots;
+    this.#atHome.clear();
+    this.#welcomed = new Set(dump.welcomed);
+    this.#hints = new Map(dump.hints);
+    this.ledger.restore(dump.ledger, dump.lsn);
+    this.packets.restore(dump.packets);
+    this.groups.restore(dump.groups);
+    this.ids.restore(dump.ids);
+    this.outbox.restore(dump.outbox);
+    this.inbox.restore(dump.inbox);
+    this.answers.restore(dump.answers);
+    this.payments.restore(dump.payments);
+  }
+
+  /** SPEC AU4: what ended before this log time leaves memory. */
+  forget(before: number): void {
+    this.packets.forget(before);
+    this.groups.forget(before);
+    this.answers.forget(before);
+    this.payments.forget(before);
+  }
+
+  /** Log time of the last entry; 0 before the first. */
+  get ts(): number {
+    return this.#ts;
   }
 
   /** Of the last entry; 0 before the first. */
@@ -100,7 +167,12 @@ export class SetBooks {
   /** {@link add} for who has read the ops already. */
   addOps(entry: Entry, ops: readonly Op[]): void {
     const place = new Place(entry);
-    this.#addHead(entry, place);
+    if (this.#held !== entry) this.holdHead(entry);
+    this.#lsn = entry.lsn;
+    this.#epoch = entry.epoch;
+    this.#ts = entry.ts;
+    this.#sum = entry.sum;
+    this.#held = null;
     for (const [index, op] of ops.entries()) {
       place.op = index;
       this.#addOp(op, place);
@@ -110,7 +182,9 @@ export class SetBooks {
     this.#ops += ops.length;
   }
 
-  #addHead(entry: Entry, place: Place): void {
+  /** Is it the next entry, as it was sealed? Throws a Violation; changes nothing. */
+  holdHead(entry: Entry): void {
+    const place = new Place(entry);
     const { lsn, epoch, ts, prev, sum, format } = entry;
     if (entry.setId !== this.setId)
       throw place.broken('I3', `an entry in the journal of ${this.setId}`);
@@ -121,10 +195,7 @@ export class SetBooks {
     if (ts < this.#ts) throw place.broken('L12', `log time falls from ${this.#ts} to ${ts}`);
     if (format !== this.#rules)
       throw place.broken('L23', `format ${format} at rules ${this.#rules}`);
-    this.#lsn = lsn;
-    this.#epoch = epoch;
-    this.#ts = ts;
-    this.#sum = sum;
+    this.#held = entry;
   }
 
   #addOp(op: Op, place: Place): void {
@@ -139,18 +210,18 @@ export class SetBooks {
     for (const send of op.sends) this.outbox.add(send, place);
   }
 
-  /** Only the no of an empty purse is kept: a late duplicate must not spend (C7). */
+  /** A no that is kept is the truth where the journal can tell: limits are a node's own (C7). */
   #addRefusal(op: Op, place: Place): void {
     const { status } = op.outcome;
-    if (op.type !== 'packet.send' || status !== 'insufficient_funds') {
-      throw place.broken('C7', `${op.type} ${status} is journaled`);
+    const asked = refusedForGood(op);
+    if (asked === null) throw place.broken('C7', `${op.type} ${status} is journaled`);
+    const { user, amountCents } = asked;
+    const balance = this.ledger.wallet(user);
+    if (status === 'insufficient_funds' && balance >= amountCents) {
+      throw place.broken('C1', `${user} has ${balance} and is refused ${amountCents}`);
     }
-    const { sender, totalCents } = op.command.definition;
-    const balance = this.ledger.wallet(sender);
-    if (balance >= totalCents) {
-      throw place.broken('C1', `${sender} has ${balance} and is refused ${totalCents}`);
-    }
-    this.#answer(op, { status, place });
+    this.payments.holdRefusal({ user, status, place });
+    this.#answer(asked.op, { status, place });
     new Effects({ op, place, rule: 'M8' }).hold();
   }
 
@@ -198,8 +269,69 @@ export class SetBooks {
       case 'transfer.ack':
         this.#finish(op, { place, effects });
         break;
+      case 'wallet.topup':
+      case 'packet.pay':
+      case 'wallet.withdraw':
+        this.#pay(op, { place, effects });
+        break;
+      case 'payment.settle':
+        this.payments.settle({ op, place, effects });
+        this.#holdHome(said(op).user, place);
+        break;
+      case 'payment.expire':
+        this.payments.expire(op, place);
+        break;
+      case 'wallet.freeze':
+        this.#holdHome(op.command.user, place);
+        this.payments.freeze(op, place);
+        this.#answer(op, { status: 'ok', place });
+        break;
+      case 'wallet.adjust':
+        this.#adjust(op, { place, effects });
+        break;
     }
     effects.hold();
+  }
+
+  /** Money is asked of a gateway, or on its way there. */
+  #pay(
+    op: OpOf<'wallet.topup'> | OpOf<'packet.pay'> | OpOf<'wallet.withdraw'>,
+    { place, effects }: { place: Place; effects: Effects },
+  ): void {
+    if (op.type === 'packet.pay') {
+      const { definition, grant } = op.command;
+      holdGrant({ grant, groupId: definition.groupId, place });
+      if (said(op).packetId !== definition.packetId) {
+        const ids = `packet ${said(op).packetId} is promised, ${definition.packetId} is paid`;
+        throw place.broken('C9', ids);
+      }
+      this.#holdHome(definition.sender, place);
+    } else this.#holdHome(op.command.user, place);
+    this.payments.begin({ op, place, ids: this.ids });
+    this.#answer(op, { status: 'ok', place });
+    if (op.type !== 'wallet.withdraw') return;
+    const { user, amountCents } = op.command;
+    this.#holdTold({ user, told: said(op).balanceCents, change: -amountCents, place });
+    effects.move({ from: wallet(user), to: { kind: 'gateway' }, amountCents });
+  }
+
+  /** An operator's hand: a wallet gets or loses, and the answer says what it has then. */
+  #adjust(op: OpOf<'wallet.adjust'>, at: { place: Place; effects: Effects }): void {
+    const { place, effects } = at;
+    const { user, amountCents } = op.command;
+    this.#holdHome(user, place);
+    if (amountCents === 0) throw place.broken('C2', `${user} is adjusted by nothing`);
+    this.#answer(op, { status: 'ok', place });
+    this.#holdTold({ user, told: said(op).balanceCents, change: amountCents, place });
+    effects.move({ from: { kind: 'issuer' }, to: wallet(user), amountCents });
+  }
+
+  #holdTold(args: { user: string; told: number; change: number; place: Place }): void {
+    const { user, told, change, place } = args;
+    const balance = this.ledger.wallet(user) + change;
+    if (balance < 0) throw place.broken('M3', `wallet ${user} has ${balance}`);
+    if (told === balance) return;
+    throw place.broken('M10', `${user} is told ${told} and has ${balance}`);
   }
 
   #configure(op: OpOf<'set.configure'>, place: Place): void {
@@ -219,10 +351,7 @@ export class SetBooks {
     if (!welcomed || this.#welcomed.has(user))
       throw place.broken('M9', `${user} is welcomed again`);
     this.#welcomed.add(user);
-    const balance = this.ledger.wallet(user) + welcomeCents;
-    if (balanceCents !== balance) {
-      throw place.broken('M10', `${user} is told ${balanceCents} and has ${balance}`);
-    }
+    this.#holdTold({ user, told: balanceCents, change: welcomeCents, place });
     effects.move({ from: { kind: 'issuer' }, to: wallet(user), amountCents: welcomeCents });
   }
 
@@ -232,6 +361,7 @@ export class SetBooks {
     const { definition, grant } = op.command;
     const { packetId, sender, groupId, totalCents } = definition;
     this.#holdHome(sender, place);
+    this.payments.holdWarm(sender, place);
     holdGrant({ grant, groupId, place });
     if (said(op).packetId !== packetId) {
       throw place.broken('C9', `packet ${said(op).packetId} is promised, ${packetId} is sent`);
@@ -343,60 +473,12 @@ export class SetBooks {
     if (this.isHomeOf(user) === false) throw place.broken('U2', `${user} is at home elsewhere`);
   }
 
-  #answer(
-    op: OpOf<'packet.send'> | OpOf<'group.create'> | OpOf<'group.leave'> | OpOf<'message.send'>,
-    args: { status: string; place: Place },
-  ): void {
-    const { type } = op;
-    const { status, place } = args;
-    this.answers.add({ type, ...keyOf(op), status }, place);
+  #answer(op: KeyedOp, { status, place }: { status: string; place: Place }): void {
+    this.answers.add({ type: op.type, ...keyOf(op), status }, place);
   }
 }
-
-/** What is broken when an op moves or sends something else than it says. */
-const RULES: Readonly<Record<Op['type'], string>> = {
-  'set.configure': 'M1',
-  'ids.reserve': 'M1',
-  'wallet.open': 'M2',
-  'packet.send': 'M8',
-  'packet.open': 'M4',
-  'packet.expire': 'M4',
-  'group.create': 'M1',
-  'group.join': 'rulings 18',
-  'group.leave': 'rulings 18',
-  'message.send': 'M1',
-  'message.read': 'M1',
-  'transfer.deliver': 'M8',
-  'transfer.ack': 'M8',
-};
 
 /** What the op answered; its caller knows that it is a success. */
 function said<Success>(op: { outcome: { success: Success | null } }): Success {
   return op.outcome.success as Success;
-}
-
-type Keyed = Pick<Answer, 'user' | 'commandId' | 'about' | 'seq' | 'words'>;
-
-function keyOf(
-  op: OpOf<'packet.send'> | OpOf<'group.create'> | OpOf<'group.leave'> | OpOf<'message.send'>,
-): Keyed {
-  switch (op.type) {
-    case 'packet.send': {
-      const { commandId, definition } = op.command;
-      const { sender: user, packetId: about, greeting: words } = definition;
-      return { user, commandId, about, seq: 0, words };
-    }
-    case 'group.create': {
-      const { user, commandId, groupId: about, name: words } = op.command;
-      return { user, commandId, about, seq: 0, words };
-    }
-    case 'group.leave': {
-      const { user, commandId, groupId: about } = op.command;
-      return { user, commandId, about, seq: 0, words: '' };
-    }
-    case 'message.send': {
-      const { user, commandId, groupId: about, body: words } = op.command;
-      return { user, commandId, about, seq: op.outcome.success?.seq ?? 0, words };
-    }
-  }
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../../lib/core/journal-entry.ts';
-
-const KINDS = ['OPS', 'EPOCH_START', 'CONFIG', 'SEAL'];
+import { ENTRY_KINDS } from './words.ts';
 
 /** SHA-256 over head and payload, as the layout says: u16, u64 and u32 little-endian. */
 export function sumOf(entry: Entry): Buffer {
@@ -10,7 +9,7 @@ export function sumOf(entry: Entry): Buffer {
   at = head.writeBigUInt64LE(BigInt(entry.lsn), at);
   at = head.writeBigUInt64LE(BigInt(entry.epoch), at);
   head.set(entry.leaderId, at);
-  at = head.writeUInt8(KINDS.indexOf(entry.kind), at + 16);
+  at = head.writeUInt8(ENTRY_KINDS.indexOf(entry.kind), at + 16);
   head.set(entry.prev, at);
   at = head.writeBigUInt64LE(BigInt(entry.ts), at + 32);
   at = head.writeBigUInt64LE(BigInt(entry.commitLsn), at);

@@ -4,6 +4,7 @@ export const STRATEGIES = ['double_mean', 'classic', 'uniform', 'equal'] as cons
 export const TIMINGS = ['at_open', 'pre_split'] as const;
 export const ROLES = ['member', 'admin', 'owner'] as const;
 export const HISTORIES = ['all', 'from_join'] as const;
+export const ENTRY_KINDS = ['OPS', 'EPOCH_START', 'CONFIG', 'SEAL'] as const;
 export const MESSAGE_KINDS = [
   'text',
   'system',
@@ -13,6 +14,10 @@ export const MESSAGE_KINDS = [
   'video',
   'file',
 ] as const;
+
+/** What a gateway said of a payment, and what that made of it. */
+export const RESULTS = ['paid', 'denied'] as const;
+export const BECAME = ['credited', 'sent', 'paid_out', 'returned', 'dropped'] as const;
 
 export type Strategy = (typeof STRATEGIES)[number];
 
@@ -30,6 +35,7 @@ const STATUSES: Readonly<Record<number, string>> = {
   10: 'amount_out_of_range',
   11: 'count_out_of_range',
   12: 'share_below_minimum',
+  13: 'amount_mismatch',
   20: 'wrong_set',
   21: 'moved',
   30: 'already_opened',
@@ -39,17 +45,22 @@ const STATUSES: Readonly<Record<number, string>> = {
   41: 'grant_expired',
   42: 'not_a_member',
   43: 'not_allowed',
+  44: 'wallet_frozen',
   50: 'group_not_found',
   51: 'packet_not_found',
+  52: 'payment_not_found',
   53: 'group_full',
   54: 'invite_invalid',
   55: 'invite_expired',
   56: 'too_many_groups',
+  57: 'too_many_payments',
   60: 'packet_expired',
   61: 'packet_drained',
   62: 'packet_not_due',
+  63: 'payment_ended',
   70: 'insufficient_funds',
   71: 'issue_limit',
+  72: 'daily_limit',
   80: 'overloaded',
   81: 'set_unavailable',
   82: 'unknown',

@@ -13,8 +13,7 @@ import type { Batch } from '../machine/batcher.ts';
 import { Batcher } from '../machine/batcher.ts';
 import type { World } from '../machine/context.ts';
 import { NO_FINDINGS } from '../machine/context.ts';
-import type { Expiries } from '../machine/expiries.ts';
-import { expiriesOf } from '../machine/expiries.ts';
+import { Expiries } from '../machine/expiries.ts';
 import { Seals } from '../machine/findings.ts';
 import { lookUp, needsLookup } from '../read/lookups.ts';
 import { Projections } from '../read/projections.ts';
@@ -93,7 +92,7 @@ export class Driver {
       isBusy: () => this.#isBusy(),
     });
     this.#trickle = new Trickle(args.clock);
-    this.#expiries = expiriesOf(state);
+    this.#expiries = new Expiries(state);
     this.#snapshotter = new Snapshotter({
       ...args,
       take: args.snapshotElsewhere,
@@ -295,12 +294,7 @@ export class Driver {
       // P7: an answer leaves when all that it depended on is committed, also a repeat or a no.
       const dependsOn = this.#batcher.opCount > 0 ? next : next - 1;
       this.#replies.add({ sink, tag, lsn: dependsOn, outcome: encodeOutcome(outcome) });
-      if (effects && command.type === 'transfer.deliver') this.#noteExpiries(command);
-      if (command.type === 'packet.expire' && outcome.status === 'packet_not_due') {
-        // The clock stepped back meanwhile: the refund is still owed.
-        const packet = this.#state.packets.get(command.packetId);
-        if (packet !== undefined) this.#expiries.add(packet);
-      }
+      this.#expiries.note({ command, outcome, effects });
     } catch (error) {
       // It was not sealed and will not be: the whole batch goes with this leader's memory.
       refuseAt(sink, tag, 'set_unavailable');
@@ -401,20 +395,9 @@ export class Driver {
     });
   }
 
-  #noteExpiries(command: Extract<Command, { type: 'transfer.deliver' }>): void {
-    for (const transfer of command.transfers) {
-      if (transfer.kind !== 'packet.create') continue;
-      const packet = this.#state.packets.get(transfer.definition.packetId);
-      if (packet !== undefined) this.#expiries.add(packet);
-    }
-  }
-
   #expire(): void {
     if (this.#stopped) return;
-    for (const packetId of this.#expiries.due(this.logTime())) {
-      const packet = this.#state.packets.get(packetId);
-      if (packet?.end === null) this.submitOwn({ type: 'packet.expire', packetId });
-    }
+    for (const command of this.#expiries.commandsDue(this.logTime())) this.submitOwn(command);
   }
 
   /** Ended packets and old answers leave memory when Q projections show them (rulings 9). */
@@ -491,5 +474,6 @@ const NOTHING = new Uint8Array(0);
 
 /** Commands that only a leader itself may journal. */
 function isInternal(command: Command): boolean {
-  return command.type === 'set.configure' || command.type === 'packet.expire';
+  const { type } = command;
+  return type === 'set.configure' || type === 'packet.expire' || type === 'payment.expire';
 }

@@ -9,6 +9,7 @@ import type { Random } from '../../lib/port/random.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import type { LogClock } from '../log/log-clock.ts';
 import type { Findings } from '../machine/context.ts';
+import type { Policy } from '../machine/policy.ts';
 import type { Members } from '../log/members.ts';
 import type { Publisher } from '../read/publisher.ts';
 import type { Quarantine } from '../log/quarantine.ts';
@@ -44,6 +45,8 @@ export type DriverArgs = {
   readonly log: Log;
   readonly publisher: Publisher;
   readonly homeOf: (user: UserId) => SetId;
+  /** What the operator allows. Default DEFAULT_POLICY. */
+  readonly policy?: Policy | undefined;
   /** null: snapshots only at a clean end. */
   readonly snapshotElsewhere: SnapshotElsewhere | null;
   readonly quarantine: Quarantine;

@@ -3,8 +3,8 @@ import { packBytes, toHex } from '../../lib/core/bytes.ts';
 import type { ClaimOp } from '../../lib/core/claim-op.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { fingerprintOf, keyOf } from '../../lib/core/command.ts';
+import { isPaymentCommand } from '../../lib/core/payment.ts';
 import type { Id } from '../../lib/core/ids.ts';
-import { msOfId, sequenceOfId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Outcome, Receipt, Success } from '../../lib/core/outcome.ts';
 import { succeeded } from '../../lib/core/outcome.ts';
@@ -12,6 +12,7 @@ import type { Transfer } from '../../lib/core/transfer.ts';
 import type { Lsn, SetId, TimeMs } from '../../lib/core/units.ts';
 import { cents, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
+import { applyPayment, tallySend } from './apply-payment.ts';
 import { appendMessage, countsAt } from './groups.ts';
 import type { Packet, SetState } from './state.ts';
 
@@ -53,6 +54,7 @@ function applySuccess(args: {
   place: Place;
 }): void {
   const { state, command, place } = args;
+  if (isPaymentCommand(command)) return applyPayment({ ...args, command });
   // The pair of types was asserted above; each case narrows both.
   const outcome = args.outcome as never;
   switch (command.type) {
@@ -63,11 +65,12 @@ function applySuccess(args: {
       return;
     }
     case 'ids.reserve':
-      return reserveIds({ state, command, outcome, place });
+      return state.reserveIds(outcome);
     case 'wallet.open':
       state.person(command.user).welcomed = true;
       return;
     case 'packet.send':
+      return tallySend({ state, definition: command.definition, ts: place.ts });
     case 'group.create':
       return;
     case 'packet.open':
@@ -103,19 +106,6 @@ function applySuccess(args: {
     default:
       unreachable(command);
   }
-}
-
-function reserveIds({ state, outcome }: Applied<'ids.reserve'>): void {
-  const cursor = {
-    ms: msOfId(outcome.firstId),
-    sequence: sequenceOfId(outcome.firstId) + outcome.count,
-  };
-  const { ms, sequence } = state.idCursor;
-  assert(
-    cursor.ms > ms || (cursor.ms === ms && cursor.sequence >= sequence + outcome.count),
-    'rulings 4: ids are never minted twice',
-  );
-  state.idCursor = cursor;
 }
 
 /** A won open as its op says it: the leader's own, or one of a journal. Returns its packet. */

@@ -2,8 +2,10 @@ import type { Outcome } from '../../lib/core/outcome.ts';
 import type { Posting } from '../../lib/core/account.ts';
 import type { Outgoing } from '../../lib/core/transfer.ts';
 import type { Id } from '../../lib/core/ids.ts';
+import type { PaymentPurpose } from '../../lib/core/payment.ts';
 import type { Cents, SetId, TimeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
+import type { Policy } from './policy.ts';
 
 /** What the driver found out about a command before it is decided. */
 export type Findings = {
@@ -20,14 +22,28 @@ export type Earlier =
   | { kind: 'ended'; phase: 'drained' | 'refunded'; groupId: Id }
   /** Of the packets that a delivery would create, those that ended and left memory. */
   | { kind: 'packets'; ids: ReadonlySet<Id> }
+  /** A payment that ended and left memory. */
+  | {
+      kind: 'payment';
+      state: 'paid' | 'denied' | 'expired';
+      purpose: PaymentPurpose;
+      owner: UserId;
+      amountCents: Cents;
+      /** Did it end before it was due? */
+      inTime: boolean;
+    }
   /** Looked up, and there is nothing. */
   | { kind: 'nothing' };
 
 export const NO_FINDINGS: Findings = { grant: 'absent', invite: 'invalid', earlier: null };
 
-/** What deciding needs besides the state: log time, chance, the seed vault, and the slot table. */
+/**
+ * What deciding needs besides the state: log time, what the operator allows, chance, the seed
+ * vault, and the slot table.
+ */
 export interface World {
   readonly ts: TimeMs;
+  readonly policy: Policy;
   /** 32 unpredictable bytes for a new packet's seed, and 12 for the nonce that seals it. */
   freshSeed(): { seed: Uint8Array; nonce: Uint8Array };
   sealSeed(args: { seed: Uint8Array; nonce: Uint8Array; packetId: Id }): Uint8Array;

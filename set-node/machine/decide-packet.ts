@@ -1,35 +1,46 @@
 import { preSplit, shareOf } from '../../lib/core/allocation.ts';
-import { assert, unreachable } from '../../lib/core/assert.ts';
+import { assert } from '../../lib/core/assert.ts';
 import { unpackBytes } from '../../lib/core/bytes.ts';
 import { RIGHT_SEND_PACKET } from '../../lib/core/grant.ts';
 import { HmacKey } from '../../lib/core/hmac.ts';
 import { setOfId } from '../../lib/core/ids.ts';
 import { Draw } from '../../lib/core/keystream.ts';
-import { LIMITS } from '../../lib/core/limits.ts';
-import { refuse } from '../../lib/core/outcome.ts';
-import type { Status } from '../../lib/core/status.ts';
 import type { Cents } from '../../lib/core/units.ts';
 import { cents } from '../../lib/core/units.ts';
 import type { Decision, Findings, World } from './context.ts';
 import { withoutEffects } from './context.ts';
 import type { At, Of } from './decision.ts';
-import { clearing, done, outgoing, refused, wallet } from './decision.ts';
+import { whyNotToday } from './decide-payment.ts';
+import {
+  clearing,
+  done,
+  membershipOf,
+  outgoing,
+  refused,
+  refusedForGood,
+  wallet,
+} from './decision.ts';
+import { checkPolicy } from './policy.ts';
 import type { Packet } from './state.ts';
 
 const EMPTY = new Uint8Array(0);
 
 export function sendPacket({ state, found, world }: At, command: Of<'packet.send'>): Decision {
   const { definition } = command;
-  const { sender, totalCents, packetId } = definition;
-  const denied = membershipOf({ command, found, groupId: definition.groupId, ts: world.ts });
+  const { sender, totalCents, packetId, groupId } = definition;
+  const denied =
+    checkPolicy(world.policy, definition) ??
+    membershipOf({ command, found, groupId, ts: world.ts });
   if (denied !== null) return refused(command, denied);
   if (((command.grant?.rights ?? 0) & RIGHT_SEND_PACKET) === 0)
     return refused(command, 'not_allowed');
-  const balance = state.people.get(sender)?.balanceCents ?? 0;
-  if (balance < totalCents) {
-    // Sealed like a success: the sender was told no, and a late duplicate must not spend (M9).
-    return done({ outcome: refuse(command.type, 'insufficient_funds') });
+  const person = state.people.get(sender);
+  if (person?.frozen) return refusedForGood(command, 'wallet_frozen');
+  if ((person?.balanceCents ?? 0) < totalCents) {
+    return refusedForGood(command, 'insufficient_funds');
   }
+  const beyond = whyNotToday({ state, world, definition });
+  if (beyond !== null) return refusedForGood(command, beyond);
   const home = setOfId(packetId);
   return done({
     outcome: { type: command.type, status: 'ok', packetId },
@@ -41,31 +52,6 @@ export function sendPacket({ state, found, world }: At, command: Of<'packet.send
       }),
     ],
   });
-}
-
-/** Does the grant in the command make its user a member of this group? */
-function membershipOf(args: {
-  command: Of<'packet.send'> | Of<'packet.open'>;
-  found: Findings;
-  groupId: bigint;
-  ts: number;
-}): Status | null {
-  switch (args.found.grant) {
-    case 'absent':
-      return 'not_a_member';
-    case 'invalid':
-      return 'grant_invalid';
-    case 'expired':
-      return 'grant_expired';
-    case 'valid': {
-      const { grant } = args.command;
-      if (grant?.groupId !== args.groupId) return 'grant_invalid';
-      // Measured at the entry's own time, not when the command came (M6).
-      return args.ts - grant.issuedAt > LIMITS.grantAgeMsMax ? 'grant_expired' : null;
-    }
-    default:
-      return unreachable(args.found.grant);
-  }
 }
 
 /** Shape → already opened → membership → phase → share → claim (design 4). */
@@ -84,6 +70,9 @@ export function openPacket({ state, found, world }: At, command: Of<'packet.open
   const denied = membershipOf({ command, found, groupId: definition.groupId, ts: world.ts });
   if (denied !== null) return refused(command, denied);
   if (definition.kind === 'exclusive' && !definition.receivers.includes(user)) {
+    return refused(command, 'not_allowed');
+  }
+  if (definition.sender === user && !world.policy.ownPackets) {
     return refused(command, 'not_allowed');
   }
   if (packet.end?.kind === 'drained') return refused(command, 'packet_drained');

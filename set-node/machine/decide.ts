@@ -14,6 +14,15 @@ import type { Decision, Findings, World } from './context.ts';
 import { withoutEffects } from './context.ts';
 import { createGroup, joinGroup, leaveGroup, readMessages, sendMessage } from './decide-group.ts';
 import { expirePacket, openPacket, sendPacket } from './decide-packet.ts';
+import {
+  adjustWallet,
+  expirePayment,
+  freezeWallet,
+  payPacket,
+  settlePayment,
+  topUp,
+  withdraw,
+} from './decide-payment.ts';
 import type { At, Of } from './decision.ts';
 import { clearing, done, refused, wallet } from './decision.ts';
 import type { SetState } from './state.ts';
@@ -74,6 +83,20 @@ export function decide(args: {
       return readMessages(args, command);
     case 'transfer.ack':
       return finishTransfers(args, command);
+    case 'wallet.topup':
+      return topUp(args, command);
+    case 'wallet.withdraw':
+      return withdraw(args, command);
+    case 'packet.pay':
+      return payPacket(args, command);
+    case 'payment.settle':
+      return settlePayment(args, command);
+    case 'payment.expire':
+      return expirePayment(args, command);
+    case 'wallet.freeze':
+      return freezeWallet(args, command);
+    case 'wallet.adjust':
+      return adjustWallet(args, command);
     default:
       return unreachable(command);
   }
@@ -84,8 +107,13 @@ function whyNotHere(state: SetState, command: Command): Status | null {
   switch (command.type) {
     case 'wallet.open':
     case 'group.create':
+    case 'wallet.topup':
+    case 'wallet.withdraw':
+    case 'wallet.freeze':
+    case 'wallet.adjust':
       return state.ownsSlot(slotOf(command.user)) ? null : 'moved';
     case 'packet.send':
+    case 'packet.pay':
       return state.ownsSlot(slotOf(command.definition.sender)) ? null : 'moved';
     case 'packet.open':
       return setOfId(command.packetId) === state.setId ? null : 'wrong_set';
@@ -95,6 +123,9 @@ function whyNotHere(state: SetState, command: Command): Status | null {
     case 'message.send':
     case 'message.read':
       return setOfId(command.groupId) === state.setId ? null : 'wrong_set';
+    case 'payment.settle':
+    case 'payment.expire':
+      return setOfId(command.paymentId) === state.setId ? null : 'wrong_set';
     case 'set.configure':
     case 'ids.reserve':
     case 'packet.expire':

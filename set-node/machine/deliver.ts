@@ -1,5 +1,6 @@
 import type { Posting } from '../../lib/core/account.ts';
-import { unreachable } from '../../lib/core/assert.ts';
+import { assert, unreachable } from '../../lib/core/assert.ts';
+import type { Command } from '../../lib/core/command.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import { isReserved, setOfId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
@@ -36,6 +37,37 @@ function tombstone(reason: Status): Delivery {
   return { receipt: { kind: 'tombstone', reason }, postings: [], sends: [] };
 }
 
+/** Claims and refunds: money of one person, who has nowhere else to get it. */
+function isOwed({ kind }: Transfer): boolean {
+  return kind === 'claim.credit' || kind === 'packet.refund';
+}
+
+function heldBy({ walletsCents, packetsCents }: SetState): number {
+  return walletsCents + packetsCents;
+}
+
+/**
+ * S4: may this delivery be decided? Not while it brings somebody more than a Set may hold: a
+ * tombstone would leave that money in flight for ever, as nobody could be refunded, so the whole
+ * delivery is refused, nothing is recorded of it, and its lane waits.
+ */
+export function fitsHere(
+  state: SetState,
+  { from, lane, first, transfers }: Extract<Command, { type: 'transfer.deliver' }>,
+): boolean {
+  const all = transfers.reduce((sum, transfer) => sum + moneyOf(transfer), 0);
+  if (heldBy(state) + all <= LIMITS.setTotalCentsMax) return true;
+  let held = heldBy(state);
+  for (const [index, transfer] of transfers.entries()) {
+    if (state.inbox.has({ from, lane, number: first + index })) continue;
+    const after = held + moneyOf(transfer);
+    // A packet that does not fit gets its tombstone, and the money goes back.
+    if (after <= LIMITS.setTotalCentsMax) held = after;
+    else if (isOwed(transfer)) return false;
+  }
+  return true;
+}
+
 /** Decides a transfer that this Set has not seen: what it does, or why never (its tombstone). */
 export function decideTransfer(args: {
   state: SetState;
@@ -46,7 +78,8 @@ export function decideTransfer(args: {
 }): Delivery {
   const { state, from, transfer } = args;
   // Totals stay safe integers whatever a stream claims to bring.
-  if (state.walletsCents + state.packetsCents + moneyOf(transfer) > LIMITS.setTotalCentsMax) {
+  if (heldBy(state) + moneyOf(transfer) > LIMITS.setTotalCentsMax) {
+    assert(!isOwed(transfer), 'S4: what somebody is owed is never refused for ever');
     return tombstone('issue_limit');
   }
   switch (transfer.kind) {

@@ -4,6 +4,7 @@ import type { Id } from '../../lib/core/ids.ts';
 import type { Op } from '../../lib/core/journal-entry.ts';
 import type { Receipt } from '../../lib/core/outcome.ts';
 import { succeeded } from '../../lib/core/outcome.ts';
+import { isPaymentCommand } from '../../lib/core/payment.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
 import type { Lsn, TimeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
@@ -95,6 +96,11 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
       if (account.kind !== 'wallet') continue;
       money({ user: account.user, amountCents, reason: 'undo', packetId: null });
     }
+  } else if (isPaymentCommand(command)) {
+    for (const { account, amountCents } of op.postings) {
+      if (account.kind !== 'wallet') continue;
+      money({ user: account.user, amountCents, reason: reasonOf(op), packetId: null });
+    }
   } else if (command.type === 'transfer.deliver' && outcome.type === 'transfer.deliver') {
     for (const [index, transfer] of command.transfers.entries()) {
       const receipt = outcome.receipts[index];
@@ -111,6 +117,13 @@ export function eventsOf({ state, op, lsn, ts }: Args): Routed[] {
     }
   }
   return out;
+}
+
+/** Why a payment or an operator moved the money of a wallet. */
+function reasonOf({ command, outcome }: Op): WalletReason {
+  if (command.type === 'wallet.withdraw') return 'withdraw';
+  if (command.type === 'wallet.adjust') return 'adjust';
+  return 'became' in outcome && outcome.became === 'returned' ? 'returned' : 'topup';
 }
 
 function happened(receipt: Receipt): boolean {

@@ -42,6 +42,7 @@ export class Seals {
   findings(command: Command, ts: number): Findings {
     switch (command.type) {
       case 'packet.send':
+      case 'packet.pay':
         return { ...NO_FINDINGS, grant: this.#grant(command, command.definition.sender, ts) };
       case 'packet.open':
         return { ...NO_FINDINGS, grant: this.#grant(command, command.user, ts) };
@@ -56,7 +57,7 @@ export class Seals {
   }
 
   #grant(
-    command: Extract<Command, { type: 'packet.send' | 'packet.open' }>,
+    command: Extract<Command, { type: 'packet.send' | 'packet.pay' | 'packet.open' }>,
     user: UserId,
     ts: number,
   ): Findings['grant'] {

@@ -12,7 +12,7 @@ import { applyClaim, applyOutcome, applyTransfer } from './apply.ts';
 import type { Decision, Findings, World } from './context.ts';
 import { withoutEffects } from './context.ts';
 import { decide } from './decide.ts';
-import { decideTransfer } from './deliver.ts';
+import { decideTransfer, fitsHere } from './deliver.ts';
 import type { SetState } from './state.ts';
 
 const NO_IDS: ReadonlySet<Id> = new Set();
@@ -86,6 +86,7 @@ function deliver(args: {
   if (!state.inbox.fits({ from, lane, number: first + transfers.length - 1 })) {
     return withoutEffects(refuse(type, 'overloaded'));
   }
+  if (!fitsHere(state, command)) return withoutEffects(refuse(type, 'issue_limit'));
   const receipts: Receipt[] = [];
   const postings: Posting[] = [];
   const sends: Outgoing[] = [];

@@ -4,12 +4,53 @@ import { moneyOf } from '../../lib/core/transfer.ts';
 import type { SetId } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 
+/** Below this, what was taken is left in place. */
+const COMPACT_MIN = 1_024;
+
+/**
+ * A queue whose front goes for the price of what goes: an array's `splice` moves all the rest, and
+ * with 400,000 waiting that was 7 µs for each transfer.
+ */
+class Pending {
+  #items: Transfer[] = [];
+  /** Those before it are taken; never more than are left, but for a few. */
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(transfer: Transfer): void {
+    this.#items.push(transfer);
+  }
+
+  slice(from: number, to: number): Transfer[] {
+    assert(from >= 0 && from <= to, 'a slice of what waits');
+    return this.#items.slice(this.#head + from, this.#head + to);
+  }
+
+  take(count: number): Transfer[] {
+    assert(count <= this.length, 'no more than there is');
+    const taken = this.slice(0, count);
+    this.#head += count;
+    if (this.#head >= COMPACT_MIN && this.#head >= this.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return taken;
+  }
+
+  *[Symbol.iterator](): Iterator<Transfer> {
+    for (let at = this.#head; at < this.#items.length; at++) yield this.#items[at] as Transfer;
+  }
+}
+
 /** Entries of one (destination, lane): numbers `first` … `first + pending.length - 1`. */
 export type Lane = {
   readonly to: SetId;
   readonly lane: number;
   first: number;
-  pending: Transfer[];
+  readonly pending: Pending;
 };
 
 /** What this Set owes others: an entry leaves only on a committed receipt of its destination. */
@@ -35,7 +76,7 @@ export class Outbox {
     const key = to * 256 + lane;
     let found = this.#lanes.get(key);
     if (found === undefined) {
-      found = { to, lane, first: 1, pending: [] };
+      found = { to, lane, first: 1, pending: new Pending() };
       this.#lanes.set(key, found);
     }
     return found;
@@ -65,7 +106,7 @@ export class Outbox {
     const lane = this.lane(args.to, args.lane);
     const count = Math.max(0, args.upTo - lane.first + 1);
     assert(count <= lane.pending.length, 'a receipt names what was sent');
-    for (const transfer of lane.pending.splice(0, count)) this.#count(transfer, -1);
+    for (const transfer of lane.pending.take(count)) this.#count(transfer, -1);
     lane.first += count;
   }
 

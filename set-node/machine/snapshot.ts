@@ -27,6 +27,7 @@ import { cents, lsn, setId, timeMs } from '../../lib/core/units.ts';
 import { ROLES } from '../../lib/core/grant.ts';
 import type { CommandType } from '../../lib/core/command.ts';
 import type { Member } from './groups.ts';
+import { readPayments, writePayments } from './snapshot-payments.ts';
 import type { PacketEnd } from './state.ts';
 import { SetState } from './state.ts';
 
@@ -47,6 +48,7 @@ export function encodeState(args: { state: SetState; sum: Uint8Array }): {
   writeGroups(w, state);
   writeLanes(w, state);
   writeAnswers(w, state);
+  if (state.rules >= 3) writePayments(w, state);
   const bytes = w.finish();
   const chunks: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += LIMITS.snapshotChunkBytesMax) {
@@ -116,6 +118,7 @@ function decodeChecked(args: {
   readGroups(r, state);
   readLanes(r, state);
   readAnswers(r, state);
+  if (state.rules >= 3) readPayments(r, state);
   r.end();
   if (state.lsn !== args.lsn) throw bad('it stands at another LSN');
   if (state.walletsCents + state.packetsCents + state.clearingCents + state.issuerCents !== 0) {

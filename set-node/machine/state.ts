@@ -3,7 +3,7 @@ import { assert, unreachable } from '../../lib/core/assert.ts';
 import type { PackedBytes } from '../../lib/core/bytes.ts';
 import type { HmacKey } from '../../lib/core/hmac.ts';
 import type { Id, IdCursor } from '../../lib/core/ids.ts';
-import { ID_CURSOR_START } from '../../lib/core/ids.ts';
+import { ID_CURSOR_START, msOfId, sequenceOfId } from '../../lib/core/ids.ts';
 import type { MoneyDigest } from '../../lib/core/journal-entry.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
@@ -15,6 +15,7 @@ import { Answers } from './answers.ts';
 import type { Group } from './groups.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import { Payments } from './payments.ts';
 
 export type Claim = { readonly order: number; readonly amountCents: Cents; readonly at: TimeMs };
 
@@ -50,10 +51,16 @@ export type GroupHint = {
   readonly name: string;
 };
 
+/** What a person has sent in packets on one day (payment.ts dayOf), by commands of rules 3. */
+export type DayTally = { readonly day: number; readonly cents: number; readonly packets: number };
+
 /** A person at home: wallet and list of groups. */
 export type Person = {
   balanceCents: number;
   welcomed: boolean;
+  /** Receives, and sends nothing. */
+  frozen: boolean;
+  tally: DayTally | null;
   readonly hints: Map<Id, GroupHint>;
 };
 
@@ -84,9 +91,12 @@ export class SetState {
   readonly outbox = new Outbox();
   readonly inbox = new Inbox();
   readonly answers = new Answers();
+  readonly payments = new Payments();
   walletsCents = 0;
   packetsCents = 0;
+  /** What is in flight: to and from other Sets, and to the payment gateway. */
   clearingCents = 0;
+  gatewayCents = 0;
   issuerCents = 0;
 
   constructor(setId: SetId) {
@@ -110,18 +120,37 @@ export class SetState {
   person(user: UserId): Person {
     let person = this.people.get(user);
     if (person === undefined) {
-      person = { balanceCents: 0, welcomed: false, hints: new Map() };
+      person = {
+        balanceCents: 0,
+        welcomed: false,
+        frozen: false,
+        tally: null,
+        hints: new Map(),
+      };
       this.people.set(user, person);
     }
     return person;
   }
 
+  /** Moves the id cursor behind a block that an outcome gave out. */
+  reserveIds(block: { readonly firstId: Id; readonly count: number }): void {
+    const { firstId, count } = block;
+    const cursor = { ms: msOfId(firstId), sequence: sequenceOfId(firstId) + count };
+    const { ms, sequence } = this.idCursor;
+    assert(
+      cursor.ms > ms || (cursor.ms === ms && cursor.sequence >= sequence + count),
+      'rulings 4: ids are never minted twice',
+    );
+    this.idCursor = cursor;
+  }
+
   /**
-   * Lets go of ended packets and old answers that projections up to `projectedLsn` can tell of
+   * Lets go of ended packets, ended payments and old answers that projections up to `projectedLsn` can tell of
    * (rulings 9). Not part of replication: every leader forgets when it likes.
    */
   forget(projectedLsn: Lsn): void {
     this.answers.evict({ ts: this.ts, projectedLsn });
+    this.payments.evict({ ts: this.ts, projectedLsn });
     for (const [packetId, { end }] of this.packets) {
       if (end === null || end.lsn > projectedLsn) continue;
       if (end.at + LIMITS.endedPacketKeptMs < this.ts) this.packets.delete(packetId);
@@ -170,7 +199,16 @@ export class SetState {
           break;
         case 'issuer':
           this.issuerCents += amountCents;
-          assert(this.issuerCents <= 0, 'the issuer only issues');
+          // Above zero when people withdraw what they were sent from other Sets.
+          assert(
+            Math.abs(this.issuerCents) <= LIMITS.setTotalCentsMax,
+            'what is issued is a safe integer',
+          );
+          break;
+        case 'gateway':
+          this.gatewayCents += amountCents;
+          assert(this.gatewayCents >= 0, 'M11: the gateway confirms only what it was sent');
+          this.clearingCents += amountCents;
           break;
         default:
           unreachable(account);

@@ -4,6 +4,8 @@ import type { UserId } from '../../lib/core/user.ts';
 import type { Crypto } from '../../lib/port/crypto.ts';
 import type { Random } from '../../lib/port/random.ts';
 import type { World } from './context.ts';
+import type { Policy } from './policy.ts';
+import { DEFAULT_POLICY } from './policy.ts';
 
 /** The world of one batch: its log time, fresh seeds, the vault, and who lives where. */
 export function makeWorld(args: {
@@ -11,10 +13,12 @@ export function makeWorld(args: {
   vault: Crypto;
   random: Random;
   homeOf: (user: UserId) => SetId;
+  policy?: Policy | undefined;
 }): World {
-  const { ts, vault, random, homeOf } = args;
+  const { ts, vault, random, homeOf, policy = DEFAULT_POLICY } = args;
   return {
     ts,
+    policy,
     homeOf,
     freshSeed: () => ({ seed: random.bytes(32), nonce: random.bytes(12) }),
     sealSeed: ({ seed, nonce, packetId }) =>

@@ -2,18 +2,22 @@ import type { Id } from '../../lib/core/ids.ts';
 import { setOfId } from '../../lib/core/ids.ts';
 import type { Lsn } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
+import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import type { ClaimsQuery__Output } from '../../proto/gen/hongbao/ClaimsQuery.ts';
 import type { HistoryQuery__Output } from '../../proto/gen/hongbao/HistoryQuery.ts';
+import type { JournalQuery__Output } from '../../proto/gen/hongbao/JournalQuery.ts';
 import type { LedgerQuery__Output } from '../../proto/gen/hongbao/LedgerQuery.ts';
 import type { Message as WireMessage } from '../../proto/gen/hongbao/Message.ts';
 import type { PacketQuery__Output } from '../../proto/gen/hongbao/PacketQuery.ts';
 import type { Query__Output } from '../../proto/gen/hongbao/Query.ts';
 import type { Driver } from '../lead/driver.ts';
 import { firstSeqOf } from '../machine/groups.ts';
+import { readJournal } from './journal.ts';
 import type { View } from './packet-view.ts';
 import { bestOf, claimsPage, projectedView, rightsOf, viewOf, wireClaim } from './packet-view.ts';
 import type { Answer } from './reads.ts';
 import { needId, needUser, refused } from './reads.ts';
+import { readStatement, readStatistics, TooManyLines } from './statement.ts';
 import { pageOf, scanLedger, scanMessages } from './table-rows.ts';
 
 /** Answers packets, claims, history and statements from memory or, for what left it, a projection. */
@@ -22,6 +26,21 @@ export async function readLists(driver: Driver, query: Query__Output): Promise<A
   if (query.claims) return claimsAnswer(driver, query.claims);
   if (query.history) return historyAnswer(driver, query.history);
   if (query.ledger) return ledgerAnswer(driver, query.ledger, lsn(Number(query.atLsn)));
+  if (query.journal) return journalAnswer(driver, query.journal);
+  const { statement, statistics } = query;
+  if (statement) {
+    const at = Math.max(Number(query.atLsn), Number(statement.throughLsn));
+    return tablesAnswer(driver, at, async (store) => {
+      const found = await readStatement(store, statement);
+      return found && { asOfLsn: found.asOfLsn, part: { statement: found.answer } };
+    });
+  }
+  if (statistics) {
+    return tablesAnswer(driver, Number(query.atLsn), async (store) => {
+      const found = await readStatistics(store, statistics);
+      return found && { asOfLsn: found.asOfLsn, part: { statistics: found.answer } };
+    });
+  }
   return refused('malformed');
 }
 
@@ -137,4 +156,34 @@ async function ledgerAnswer(driver: Driver, ask: LedgerQuery__Output, at: Lsn): 
   });
   if (reply === null) return refused('set_unavailable');
   return { status: 'ok', asOfLsn: String(reply.asOfLsn), ledger: { lines: reply.lines } };
+}
+
+type Part = { readonly asOfLsn: number; readonly part: Omit<Answer, 'status'> };
+
+/** From tables alone, like a statement: `at` is what they must show at least. */
+async function tablesAnswer(
+  driver: Driver,
+  at: number,
+  read: (store: ReplicaStore) => Promise<Part | null>,
+): Promise<Answer> {
+  // A page behind another names an LSN; nobody was ever shown one that is not there.
+  if (at > driver.state.lsn) return refused('bad_argument');
+  if (!(await driver.projections.reaches(lsn(at)))) return refused('overloaded');
+  try {
+    const found = await driver.projections.ask(async (store) => {
+      const one = await read(store);
+      return one === null || one.asOfLsn < at ? null : one;
+    });
+    if (found === null) return refused('set_unavailable');
+    return { status: 'ok', asOfLsn: String(found.asOfLsn), ...found.part };
+  } catch (error) {
+    if (error instanceof TooManyLines) return refused('overloaded');
+    throw error;
+  }
+}
+
+/** Entries leave memory when they are stored: also the newest are read from a replica. */
+async function journalAnswer(driver: Driver, ask: JournalQuery__Output): Promise<Answer> {
+  const found = await driver.projections.ask((store) => readJournal(store, ask));
+  return found?.answer ?? refused('set_unavailable');
 }

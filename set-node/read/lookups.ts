@@ -4,8 +4,10 @@ import type { Id } from '../../lib/core/ids.ts';
 import { ID_EPOCH_MS, asId, isReserved, msOfId, setOfId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import { decodeOutcome } from '../../lib/core/outcome.ts';
+import type { PaymentPurpose } from '../../lib/core/payment.ts';
 import type { Lsn } from '../../lib/core/units.ts';
 import { cents, timeMs } from '../../lib/core/units.ts';
+import type { UserId } from '../../lib/core/user.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
 import type { Earlier } from '../machine/context.ts';
 import type { SetState } from '../machine/state.ts';
@@ -17,16 +19,20 @@ export function needsLookup(state: SetState, command: Command): boolean {
     return mayBeEvicted(key.commandId, state.ts) && state.answers.get(key) === undefined;
   }
   if (command.type === 'packet.open') return isForgotten(state, command.packetId);
+  if (command.type === 'payment.settle') {
+    const { paymentId } = command;
+    return state.payments.get(paymentId) === undefined && isMintedHere(state, paymentId);
+  }
   return command.type === 'transfer.deliver' && oldIds(state, command).length > 0;
 }
 
 /** Was it minted here, and is it not in memory? */
 function isForgotten(state: SetState, packetId: Id): boolean {
-  return (
-    setOfId(packetId) === state.setId &&
-    !state.packets.has(packetId) &&
-    isReserved(packetId, state.idCursor)
-  );
+  return isMintedHere(state, packetId) && !state.packets.has(packetId);
+}
+
+function isMintedHere(state: SetState, id: Id): boolean {
+  return setOfId(id) === state.setId && isReserved(id, state.idCursor);
 }
 
 /**
@@ -79,6 +85,7 @@ export async function lookUp(args: {
     const outcome = decodeOutcome(row[3] as CommandType, row[4] as Uint8Array);
     return { kind: 'answer', fingerprint: row[2] as string, outcome };
   }
+  if (command.type === 'payment.settle') return lookUpPayment({ store, command, atLsn });
   if (command.type !== 'packet.open') return { kind: 'nothing' };
   const { packetId, user } = command;
   const [claims, packets] = await Promise.all([
@@ -105,4 +112,27 @@ export async function lookUp(args: {
   if (packet === undefined || (phase !== 'drained' && phase !== 'refunded'))
     return { kind: 'nothing' };
   return { kind: 'ended', phase, groupId: asId(packet[1] as bigint) };
+}
+
+async function lookUpPayment(args: {
+  store: ReplicaStore;
+  command: Extract<Command, { type: 'payment.settle' }>;
+  atLsn: Lsn;
+}): Promise<Earlier | null> {
+  const { store, command, atLsn } = args;
+  const reply = await store.scan({ table: 'payment', prefix: [command.paymentId], limit: 1 });
+  if (reply.asOfLsn < atLsn) return null;
+  const row = reply.rows[0];
+  if (row === undefined) return { kind: 'nothing' };
+  const [, owner, purpose, amountCents, state, , , , , dueAt, endedAt] = row;
+  // One that is under way never leaves memory: a row that says so is older than the end.
+  if (state !== 'paid' && state !== 'denied' && state !== 'expired') return null;
+  return {
+    kind: 'payment',
+    state,
+    purpose: purpose as PaymentPurpose,
+    owner: owner as UserId,
+    amountCents: cents(amountCents as number),
+    inTime: (endedAt as number) < (dueAt as number),
+  };
 }

@@ -173,5 +173,5 @@ export function claimsPage(view: View, ask: ClaimsQuery__Output): ClaimsAnswer {
     .filter(({ order }) => order > ask.afterOrder)
     .slice(0, limit)
     .map(wireClaim);
-  return { claims, best: bestOf(view) };
+  return { claims, best: bestOf(view), kind: view.kind };
 }

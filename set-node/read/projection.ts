@@ -6,20 +6,25 @@ import { fingerprintOf, keyOf } from '../../lib/core/command.ts';
 import type { Id } from '../../lib/core/ids.ts';
 import type { Entry, Op } from '../../lib/core/journal-entry.ts';
 import type { Receipt } from '../../lib/core/outcome.ts';
+import type { Success } from '../../lib/core/outcome.ts';
 import { encodeOutcome, succeeded } from '../../lib/core/outcome.ts';
+import type { PaymentCommand, PaymentPurpose } from '../../lib/core/payment.ts';
+import { isPaymentCommand } from '../../lib/core/payment.ts';
+import { dayOf } from '../../lib/core/payment.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import type { Change, Row, Schema, Value } from '../../lib/port/replica-store.ts';
 import { messagesOf } from '../machine/messages.ts';
 import type { TableName } from './tables.ts';
 import { TABLES } from './tables.ts';
+import { lineDeltas, sentDeltas } from './wallet-days.ts';
 
 const EMPTY = new Uint8Array(0);
 
 /** Gathers changes; sums what is added to one row, so that a large batch touches each row once. */
 class Changes {
   readonly #list: Change[] = [];
-  readonly #adds = new Map<TableName, Map<bigint, Record<string, number>>>();
+  readonly #adds = new Map<TableName, Map<bigint | string, Record<string, number>>>();
 
   put(table: TableName, row: Row): void {
     this.#list.push({ kind: 'put', table, row });
@@ -29,15 +34,21 @@ class Changes {
     this.#list.push({ kind: 'set', table, key, values });
   }
 
-  add(args: { table: TableName; id: bigint; deltas: Readonly<Record<string, number>> }): void {
-    const { table, id, deltas } = args;
+  add(args: {
+    table: TableName;
+    key: readonly [bigint] | readonly [UserId, number];
+    deltas: Readonly<Record<string, number>>;
+  }): void {
+    const { table, key, deltas } = args;
+    // A user id has no control character: no two keys share a name.
+    const id = key.length === 1 ? key[0] : `${key[0]}\u0000${key[1]}`;
     let rows = this.#adds.get(table);
     if (rows === undefined) this.#adds.set(table, (rows = new Map()));
     let sums = rows.get(id);
     if (sums === undefined) {
       sums = {};
       rows.set(id, sums);
-      this.#list.push({ kind: 'add', table, key: [id], deltas: sums });
+      this.#list.push({ kind: 'add', table, key, deltas: sums });
     }
     for (const [column, delta] of Object.entries(deltas)) {
       sums[column] = (sums[column] ?? 0) + delta;
@@ -89,7 +100,9 @@ function projectOp({ changes, op, entry }: Step): void {
   for (const m of messagesOf(op, entry.ts)) {
     changes.put('message', [m.groupId, m.seq, m.sender, m.kind, m.body, m.at, m.clientMsgId]);
   }
-  if (command.type === 'packet.open' && outcome.type === 'packet.open') {
+  if (isPaymentCommand(command)) {
+    projectPayment({ changes, command, outcome, entry });
+  } else if (command.type === 'packet.open' && outcome.type === 'packet.open') {
     const { packetId, user } = command;
     projectClaim({ changes, packetId, user, share: outcome, entry });
   } else if (command.type === 'packet.expire' && outcome.type === 'packet.expire') {
@@ -114,6 +127,44 @@ function projectOp({ changes, op, entry }: Step): void {
   }
 }
 
+function projectPayment(args: {
+  changes: Changes;
+  command: PaymentCommand;
+  outcome: Success;
+  entry: Entry;
+}): void {
+  const { changes, command, outcome, entry } = args;
+  const begin = (of: {
+    paymentId: bigint;
+    owner: UserId;
+    amountCents: number;
+    purpose: PaymentPurpose;
+    packetId?: bigint;
+    destination?: string;
+    dueAt?: number;
+  }): void => {
+    const { paymentId, owner, purpose, amountCents } = of;
+    const { packetId = 0n, destination = '', dueAt = 0 } = of;
+    const open = ['pending', packetId, destination, '', entry.ts, dueAt, 0] as const;
+    changes.put('payment', [paymentId, owner, purpose, amountCents, ...open]);
+  };
+  if (command.type === 'wallet.topup' && outcome.type === 'wallet.topup') {
+    const { user: owner, amountCents } = command;
+    begin({ ...outcome, owner, amountCents, purpose: 'topup' });
+  } else if (command.type === 'wallet.withdraw' && outcome.type === 'wallet.withdraw') {
+    const { user: owner, amountCents, destination } = command;
+    begin({ ...outcome, owner, amountCents, purpose: 'withdraw', destination });
+  } else if (command.type === 'packet.pay' && outcome.type === 'packet.pay') {
+    const { sender: owner, totalCents: amountCents } = command.definition;
+    begin({ ...outcome, owner, amountCents, purpose: 'packet' });
+  } else if (command.type === 'payment.settle') {
+    const { result: state, reference } = command;
+    changes.set('payment', [command.paymentId], { state, reference, ended_at: entry.ts });
+  } else if (command.type === 'payment.expire') {
+    changes.set('payment', [command.paymentId], { state: 'expired', ended_at: entry.ts });
+  }
+}
+
 /** A won open, as a whole op or read flat: neither of its two legs is a wallet's. */
 function projectClaim(args: {
   changes: Changes;
@@ -127,7 +178,7 @@ function projectClaim(args: {
   changes.put('red_packet_record', [packetId, order, user, amountCents, at]);
   changes.add({
     table: 'red_packet',
-    id: packetId,
+    key: [packetId],
     deltas: { taken: 1, taken_cents: amountCents },
   });
   if (left > 0) return;
@@ -194,9 +245,10 @@ function happened({ kind }: Receipt): boolean {
   return kind !== 'duplicate' && kind !== 'stale' && kind !== 'tombstone';
 }
 
-/** Every wallet leg as a row; the reason is the command's or transfer's own word. */
+/** Every wallet leg as a row and in its day's sums; the reason is the command's or transfer's own word. */
 function projectLedger({ changes, op, entry, leg: first }: Step & { leg: number }): number {
   const reasons = reasonsOf(op);
+  const day = dayOf(entry.ts);
   for (const [index, { account, amountCents }] of op.postings.entries()) {
     if (account.kind !== 'wallet') continue;
     const { reason, packetId } = reasons(index);
@@ -210,6 +262,13 @@ function projectLedger({ changes, op, entry, leg: first }: Step & { leg: number 
       packetId,
       entry.ts,
     ]);
+    const deltas = lineDeltas({ reason, amountCents });
+    changes.add({ table: 'wallet_day', key: [account.user, day], deltas });
+  }
+  for (const { transfer } of op.sends) {
+    if (transfer.kind !== 'packet.create') continue;
+    const deltas = sentDeltas(transfer.definition);
+    changes.add({ table: 'wallet_day', key: [transfer.definition.sender, day], deltas });
   }
   return first + op.postings.length;
 }
@@ -231,6 +290,10 @@ function reasonsOf(op: Op): (index: number) => Reason {
         packetId: transfer ? packetOf(transfer) : 0n,
       };
     };
+  }
+  if (command.type === 'payment.settle') {
+    const isBack = 'became' in outcome && outcome.became === 'returned';
+    return () => ({ reason: isBack ? 'withdraw.returned' : 'wallet.topup', packetId: 0n });
   }
   const packetId =
     command.type === 'packet.send'

@@ -51,6 +51,9 @@ export class ReadCounts {
   }
 }
 
+/** Answers that wait for an asker who reads slowly: a burst of hellos is some hundreds. */
+export const REPLIES_HELD_MAX = 8_192;
+
 /** Questions of one caller: by the leader from memory, by a standby from tables (rulings 16). */
 export function serveQueries(
   room: QueryRoom,
@@ -69,6 +72,22 @@ export function serveQueries(
     };
     if (stream.open && !stream.send(batch)) stream.abort('replies are not being read');
   };
+  /** Who asks much at once reads as fast as he can: cut off is only who does not read. */
+  let held: QueryReply[] = [];
+  const flush = (): void => {
+    let sent = 0;
+    for (const reply of held) {
+      if (stream.congested || !stream.open) break;
+      send([reply]);
+      sent += 1;
+    }
+    held = sent === held.length ? [] : held.slice(sent);
+  };
+  const answer = (reply: QueryReply): void => {
+    if (held.length === 0 && !stream.congested) return send([reply]);
+    held.push(reply);
+    if (held.length > REPLIES_HELD_MAX) stream.abort('replies are not being read');
+  };
   const tell = (): void => send([]);
   leaders.add(tell);
   reads?.watchers.add(tell);
@@ -77,14 +96,16 @@ export function serveQueries(
     message: (batch) => {
       const { driver } = engine;
       for (const query of batch.queries) {
-        if (driver === null) void follow(room, query).then((reply) => send([reply]));
+        if (driver === null) void follow(room, query).then(answer);
         else {
           counts.add('leader', 'answered');
-          void lead({ args, driver, query }).then((reply) => send([reply]));
+          void lead({ args, driver, query }).then(answer);
         }
       }
     },
+    drained: flush,
     closed: () => {
+      held = [];
       leaders.delete(tell);
       reads?.watchers.delete(tell);
     },

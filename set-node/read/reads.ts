@@ -11,22 +11,27 @@ import type { Id } from '../../lib/core/ids.ts';
 import { parseId, setOfId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Status } from '../../lib/core/status.ts';
+import type { Transfer } from '../../lib/core/transfer.ts';
 import { writeTransfer } from '../../lib/core/transfer.ts';
-import type { TimeMs } from '../../lib/core/units.ts';
-import { setId, timeMs } from '../../lib/core/units.ts';
+import type { SetId, TimeMs } from '../../lib/core/units.ts';
+import { timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { parseUserId, slotOf } from '../../lib/core/user.ts';
 import type { GroupQuery__Output } from '../../proto/gen/hongbao/GroupQuery.ts';
 import type { InviteQuery__Output } from '../../proto/gen/hongbao/InviteQuery.ts';
 import type { Membership } from '../../proto/gen/hongbao/Membership.ts';
 import type { MembershipQuery__Output } from '../../proto/gen/hongbao/MembershipQuery.ts';
+import type { OutboxEntry } from '../../proto/gen/hongbao/OutboxEntry.ts';
 import type { OutboxQuery__Output } from '../../proto/gen/hongbao/OutboxQuery.ts';
+import type { OutboxRun } from '../../proto/gen/hongbao/OutboxRun.ts';
 import type { Query__Output } from '../../proto/gen/hongbao/Query.ts';
 import type { QueryReply } from '../../proto/gen/hongbao/QueryReply.ts';
 import type { Seals } from '../machine/findings.ts';
 import type { Group, Member } from '../machine/groups.ts';
 import { firstSeqOf, unreadOf } from '../machine/groups.ts';
 import type { SetState } from '../machine/state.ts';
+import { paymentsOf } from './payments.ts';
+import { lanesOf } from './journal.ts';
 
 /** An answer without its tag; the caller holds it until what it shows is committed (P7). */
 export type Answer = Omit<QueryReply, 'tag'>;
@@ -72,7 +77,8 @@ export function readMemory(args: ReadArgs): Answer | null {
     if (!state.ownsSlot(slotOf(user))) return refused('moved');
     const person = state.people.get(user);
     const balanceCents = String(person?.balanceCents ?? 0);
-    return { status: 'ok', wallet: { exists: person !== undefined, balanceCents } };
+    const { frozen = false } = person ?? {};
+    return { status: 'ok', wallet: { exists: person !== undefined, balanceCents, frozen } };
   }
   if (query.arriving) {
     const arrivingCents = String(state.outbox.arriving(needUser(query.arriving.user)));
@@ -91,6 +97,12 @@ export function readMemory(args: ReadArgs): Answer | null {
   }
   if (query.outbox) return outboxOf(state, query.outbox);
   if (query.money) return moneyOf(state);
+  if (query.payments) {
+    const after = needId(query.payments.after);
+    const payments = paymentsOf(state, { ...query.payments, after });
+    return payments === null ? refused('bad_argument') : { status: 'ok', payments };
+  }
+  if (query.lanes) return lanesOf(state);
   return null;
 }
 
@@ -194,21 +206,49 @@ function outboxOf(state: SetState, ask: OutboxQuery__Output): Answer {
     ask.cursors.map((cursor) => [cursor.to * 256 + cursor.lane, Number(cursor.after)]),
   );
   const limit = Math.min(ask.limit, LIMITS.transferWindowMax);
-  const entries: { to: number; lane: number; number: string; transfer: Buffer }[] = [];
-  const w = new Writer(256);
   const lanes = [...state.outbox.lanes()].filter(({ pending }) => pending.length > 0);
   // Every lane gets its part: one that nobody empties must not stand before the others.
   const part = Math.ceil(limit / Math.max(1, lanes.length));
-  for (const { to, lane, first, pending } of lanes) {
+  const runs = lanes.map(({ to, lane, first, pending }): Run => {
     const skip = Math.max(0, (after.get(to * 256 + lane) ?? 0) - first + 1);
-    for (const [index, transfer] of pending.slice(skip, skip + part).entries()) {
-      w.reset();
-      writeTransfer(w, transfer);
-      const number = String(first + skip + index);
-      entries.push({ to: setId(to), lane, number, transfer: Buffer.from(w.finish()) });
-    }
+    return { to, lane, first: first + skip, transfers: pending.slice(skip, skip + part) };
+  });
+  const found = runs.filter(({ transfers }) => transfers.length > 0);
+  if (ask.packed) return { status: 'ok', outbox: { runs: found.map(packedRun) } };
+  return { status: 'ok', outbox: { entries: found.flatMap(entriesOf) } };
+}
+
+type Run = {
+  readonly to: SetId;
+  readonly lane: number;
+  readonly first: number;
+  readonly transfers: readonly Transfer[];
+};
+
+function packedRun({ to, lane, first, transfers }: Run): OutboxRun {
+  const w = new Writer(transfers.length * 64);
+  for (const transfer of transfers) {
+    const at = w.openLength();
+    writeTransfer(w, transfer);
+    w.patchLength(at);
   }
-  return { status: 'ok', outbox: { entries } };
+  const bytes = w.view();
+  return {
+    to,
+    lane,
+    first: String(first),
+    transfers: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+  };
+}
+
+/** For couriers of a build before runs. */
+function entriesOf({ to, lane, first, transfers }: Run): OutboxEntry[] {
+  return transfers.map((transfer, index) => {
+    const w = new Writer(128);
+    writeTransfer(w, transfer);
+    const number = String(first + index);
+    return { to, lane, number, transfer: Buffer.from(w.finish()) };
+  });
 }
 
 function moneyOf(state: SetState): Answer {
@@ -226,6 +266,8 @@ function moneyOf(state: SetState): Answer {
       livePackets,
       wallets: state.people.size,
       pendingTransfers: state.outbox.pendingCount,
+      gatewayCents: String(state.gatewayCents),
+      pendingPayments: state.payments.pendingCount,
     },
   };
 }

@@ -7,16 +7,19 @@ import type { HistoryQuery__Output } from '../../proto/gen/hongbao/HistoryQuery.
 import type { Query__Output } from '../../proto/gen/hongbao/Query.ts';
 import type { Seals } from '../machine/findings.ts';
 import { claimsPage, projectedView, rightsOf } from './packet-view.ts';
+import { readJournal } from './journal.ts';
 import type { Answer } from './reads.ts';
 import { needId, needUser } from './reads.ts';
+import { readStatement, readStatistics, TooManyLines } from './statement.ts';
 import { pageOf, scanLedger, scanMessages } from './table-rows.ts';
 
 /** An answer from the tables of one replica, and how much of the Set it shows. */
 export type TableAnswer = { readonly answer: Answer; readonly asOfLsn: Lsn };
 
 /**
- * Claims, history and statements from the tables of one replica alone (P11). null: its tables have
- * no yes for this; the leader decides, because only its no is one. Throws DecodeError, StoreError.
+ * Claims, history and statements from the tables of one replica alone (P11), or its committed
+ * journal. null: its tables have no yes for this; the leader decides,
+ * because only its no is one. Throws DecodeError, StoreError.
  */
 export async function readTables(args: {
   store: ReplicaStore;
@@ -30,7 +33,25 @@ export async function readTables(args: {
     const { asOfLsn, lines } = await scanLedger(store, query.ledger);
     return { answer: { status: 'ok', ledger: { lines } }, asOfLsn: lsn(asOfLsn) };
   }
-  return null;
+  if (query.statement || query.statistics) return walletOf(store, query);
+  return query.journal ? readJournal(store, query.journal) : null;
+}
+
+async function walletOf(store: ReplicaStore, query: Query__Output): Promise<TableAnswer | null> {
+  const { statement, statistics } = query;
+  try {
+    if (statement) {
+      const found = await readStatement(store, statement);
+      if (found === null) return null;
+      return { answer: { status: 'ok', statement: found.answer }, asOfLsn: lsn(found.asOfLsn) };
+    }
+    const found = statistics ? await readStatistics(store, statistics) : null;
+    if (found === null) return null;
+    return { answer: { status: 'ok', statistics: found.answer }, asOfLsn: lsn(found.asOfLsn) };
+  } catch (error) {
+    if (error instanceof TooManyLines) return null;
+    throw error;
+  }
 }
 
 async function claimsOf(args: {

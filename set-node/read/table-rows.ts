@@ -22,7 +22,15 @@ export async function scanLedger(
   return { asOfLsn: reply.asOfLsn, lines: reply.rows.map(ledgerLineOf) };
 }
 
-function ledgerLineOf(row: Row): LedgerLine {
+/** What all of a statement's line is made of. */
+export type WireLine = Required<{ [Field in keyof LedgerLine]: NonNullable<LedgerLine[Field]> }> & {
+  readonly lsn: string;
+  readonly amountCents: string;
+  readonly packetId: string;
+  readonly at: string;
+};
+
+export function ledgerLineOf(row: Row): WireLine {
   const [, lsn, leg, amountCents, reason, packetId, at] = row as [
     string,
     number,

@@ -88,6 +88,24 @@ export const TABLES = [
     },
     key: ['owner', 'lsn', 'leg'],
   },
+  // What a person's lines of one day of UTC+8 come to: statements and statistics add up days, not lines.
+  {
+    name: 'wallet_day',
+    columns: {
+      owner: 'user',
+      day: 'u64',
+      lines: 'u64',
+      net_cents: 'cents',
+      sent_lucky: 'u64',
+      sent_equal: 'u64',
+      sent_exclusive: 'u64',
+      sent_cents: 'cents',
+      back_cents: 'cents',
+      received_packets: 'u64',
+      received_cents: 'cents',
+    },
+    key: ['owner', 'day'],
+  },
   {
     name: 'command_answer',
     columns: {
@@ -104,6 +122,23 @@ export const TABLES = [
     name: 'user_group',
     columns: { member: 'user', group_id: 'id', version: 'u64', present: 'flag', name: 'text' },
     key: ['member', 'group_id'],
+  },
+  {
+    name: 'payment',
+    columns: {
+      payment_id: 'id',
+      owner: 'user',
+      purpose: 'text',
+      amount_cents: 'cents',
+      state: 'text',
+      packet_id: 'id',
+      destination: 'text',
+      reference: 'text',
+      created_at: 'u64',
+      due_at: 'u64',
+      ended_at: 'u64',
+    },
+    key: ['payment_id'],
   },
 ] as const satisfies readonly Table[];
 

@@ -71,6 +71,19 @@ const BUS_RULES: readonly Rule<BusWorld>[] = [
     },
   },
   {
+    id: 'BU1d',
+    says: 'a payload of more than 60 KiB is an assertion; one of 60 KiB arrives',
+    check: async ({ bus, settle }) => {
+      const { heard } = await listen(bus, 'a');
+      await bus.publish('a', new Uint8Array(61_440));
+      await settle();
+      expect(heard.map((line) => line.length)).toEqual([2 * 61_440 + 1]);
+      await expect(bus.publish('a', new Uint8Array(61_441))).rejects.toMatchObject({
+        name: 'AssertionFailed',
+      });
+    },
+  },
+  {
     id: 'BU2a',
     says: '`.>` takes everything below and not the subject itself',
     check: async ({ bus, settle }) => {

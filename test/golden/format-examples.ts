@@ -147,6 +147,10 @@ export const POSTINGS: Examples<Posting> = {
     value: { account: { kind: 'issuer' }, amountCents: cents(-1_000_000_000_000_000) },
     bytes: join(u8(4), i64(-1_000_000_000_000_000)),
   },
+  gateway: {
+    value: { account: { kind: 'gateway' }, amountCents: cents(-300) },
+    bytes: join(u8(5), i64(-300)),
+  },
 };
 
 export const TRANSFERS: Record<TransferKind, Example<Transfer>> = {
@@ -224,6 +228,11 @@ export const TRANSFERS: Record<TransferKind, Example<Transfer>> = {
 
 const CLUSTER = counting(16, 0x10);
 const SLOTS = counting(128, 1);
+
+const PAYMENT = packId({ ms: 3_000_000, set: setId(3), sequence: 6 });
+const PAYMENT_BYTES = id(3_000_000, 3, 6);
+const DUE = timeMs(1_767_226_500_000);
+const DUE_BYTES = u64(1_767_226_500_000);
 
 export const COMMANDS: Record<CommandType, Example<Command>> = {
   'set.configure': {
@@ -340,6 +349,65 @@ export const COMMANDS: Record<CommandType, Example<Command>> = {
       u64(4_711),
     ),
   },
+  'wallet.topup': {
+    value: {
+      type: 'wallet.topup',
+      commandId: COMMAND_ID,
+      user: user('alice'),
+      amountCents: cents(5_000),
+    },
+    bytes: join(u8(15), COMMAND_ID_BYTES, text('alice'), u64(5_000)),
+  },
+  'wallet.withdraw': {
+    value: {
+      type: 'wallet.withdraw',
+      commandId: COMMAND_ID,
+      user: user('alice'),
+      amountCents: cents(300),
+      destination: '招商银行 **** 1234',
+    },
+    bytes: join(u8(16), COMMAND_ID_BYTES, text('alice'), u64(300), text('招商银行 **** 1234')),
+  },
+  'packet.pay': {
+    value: { type: 'packet.pay', commandId: COMMAND_ID, definition: DEFINITION, grant: GRANT },
+    bytes: join(u8(17), COMMAND_ID_BYTES, DEFINITION_BYTES, GRANT_BYTES),
+  },
+  'payment.settle': {
+    value: {
+      type: 'payment.settle',
+      paymentId: PAYMENT,
+      result: 'denied',
+      amountCents: cents(300),
+      reference: 'gw-42',
+    },
+    bytes: join(u8(18), PAYMENT_BYTES, u8(1), u64(300), text('gw-42')),
+  },
+  'payment.expire': {
+    value: { type: 'payment.expire', paymentId: PAYMENT },
+    bytes: join(u8(19), PAYMENT_BYTES),
+  },
+  'wallet.freeze': {
+    value: {
+      type: 'wallet.freeze',
+      commandId: COMMAND_ID,
+      operator: user('ops'),
+      user: user('bob'),
+      frozen: true,
+      reason: 'reported',
+    },
+    bytes: join(u8(20), COMMAND_ID_BYTES, text('ops'), text('bob'), u8(1), text('reported')),
+  },
+  'wallet.adjust': {
+    value: {
+      type: 'wallet.adjust',
+      commandId: COMMAND_ID,
+      operator: user('ops'),
+      user: user('bob'),
+      amountCents: cents(-7),
+      reason: '',
+    },
+    bytes: join(u8(21), COMMAND_ID_BYTES, text('ops'), text('bob'), i64(-7), text('')),
+  },
 };
 
 export const VARIANTS: Examples<Command> = {
@@ -446,6 +514,42 @@ export const OUTCOMES: Record<CommandType, Example<Outcome>> = {
   'transfer.ack': {
     value: { type: 'transfer.ack', status: 'ok', upTo: 9 },
     bytes: join(u16(0), u64(9)),
+  },
+  'wallet.topup': {
+    value: { type: 'wallet.topup', status: 'ok', paymentId: PAYMENT, dueAt: DUE },
+    bytes: join(u16(0), PAYMENT_BYTES, DUE_BYTES),
+  },
+  'wallet.withdraw': {
+    value: {
+      type: 'wallet.withdraw',
+      status: 'ok',
+      paymentId: PAYMENT,
+      balanceCents: cents(4_700),
+    },
+    bytes: join(u16(0), PAYMENT_BYTES, u64(4_700)),
+  },
+  'packet.pay': {
+    value: { type: 'packet.pay', status: 'ok', packetId: PACKET, paymentId: PAYMENT, dueAt: DUE },
+    bytes: join(u16(0), PACKET_BYTES, PAYMENT_BYTES, DUE_BYTES),
+  },
+  'payment.settle': {
+    value: {
+      type: 'payment.settle',
+      status: 'ok',
+      became: 'returned',
+      user: user('alice'),
+      amountCents: cents(300),
+    },
+    bytes: join(u16(0), u8(3), text('alice'), u64(300)),
+  },
+  'payment.expire': { value: { type: 'payment.expire', status: 'ok' }, bytes: u16(0) },
+  'wallet.freeze': {
+    value: { type: 'wallet.freeze', status: 'ok', frozen: true },
+    bytes: join(u16(0), u8(1)),
+  },
+  'wallet.adjust': {
+    value: { type: 'wallet.adjust', status: 'ok', balanceCents: cents(93) },
+    bytes: join(u16(0), u64(93)),
   },
 };
 

@@ -276,6 +276,84 @@ describe('one whole entry of rules 2', () => {
   });
 });
 
+describe('one whole entry of rules 3', () => {
+  const settle = examples.COMMANDS['payment.settle'];
+  const returned = examples.OUTCOMES['payment.settle'];
+  const { gateway } = examples.POSTINGS;
+  const back = {
+    value: {
+      account: { kind: 'wallet', user: examples.user('alice') },
+      amountCents: cents(300),
+    } as const,
+    bytes: hand.join(hand.u8(1), hand.text('alice'), hand.i64(300)),
+  };
+  const OWNER = hand.counting(16, 0xc0);
+  const PREV = hand.counting(32, 0xe0);
+  const payload = hand.join(
+    hand.blob(settle.bytes),
+    hand.blob(returned.bytes),
+    hand.u16(2),
+    gateway!.bytes,
+    back.bytes,
+    hand.u16(0),
+  );
+  const headBytes = hand.join(
+    hand.join(hand.u16(3), hand.u64(4_713), hand.u64(513), OWNER, hand.u8(0), PREV),
+    hand.join(hand.u64(1_767_225_600_000), hand.u64(4_712)),
+    hand.join(hand.u64(4_712), hand.u64(4_712), hand.u64(4_712)),
+    hand.join(hand.u16(3), hand.u32(1)),
+    hand.join(hand.i64(9_700), hand.i64(0), hand.i64(300), hand.i64(-10_000)),
+  );
+  const sum = hand.sha256(headBytes, hand.blob(payload));
+  const fixed = golden['entry of rules 3'] ?? {};
+  const head: EntryHead = {
+    setId: setId(3),
+    lsn: lsn(4_713),
+    epoch: epoch(513),
+    leaderId: OWNER,
+    kind: 'OPS',
+    prev: PREV,
+    ts: timeMs(1_767_225_600_000),
+    commitLsn: lsn(4_712),
+    acked: [lsn(4_712), lsn(4_712), lsn(4_712)],
+    format: 3,
+    opCount: 1,
+    money: {
+      walletsCents: cents(9_700),
+      packetsCents: cents(0),
+      // What the gateway has is in flight.
+      clearingCents: cents(300),
+      issuerCents: cents(-10_000),
+    },
+  };
+  const op = {
+    command: settle.value,
+    outcome: returned.value,
+    postings: [gateway!.value, back.value],
+    sends: [],
+  };
+
+  test('payload: a withdrawal that the gateway denied', () => {
+    expect(toHex(payload)).toBe(fixed['payload']);
+    const w = new Writer(1);
+    writeOp(w, { ...op, command: encodeCommand(op.command) });
+    expect(toHex(w.finish())).toBe(fixed['payload']);
+    const read = { payload: new Uint8Array(payload), opCount: 1, format: 3 };
+    expect(decodeOps(read)).toEqual([op]);
+    expect(() => decodeOps({ ...read, format: 2 })).toThrow('not of rules 2');
+  });
+
+  test('encoded: head, sum, payload', () => {
+    expect(toHex(sum)).toBe(fixed['sum']);
+    expect(toHex(hand.join(headBytes, sum, hand.blob(payload)))).toBe(fixed['encoded']);
+    const entry = seal({ head, payload: new Uint8Array(payload), hash: sha256 });
+    expect(toHex(encodeEntry(entry))).toBe(fixed['encoded']);
+    const read = decodeEntry(new Uint8Array(Buffer.from(fixed['encoded'] ?? '', 'hex')));
+    expect(read).toEqual({ ...entry, sum: new Uint8Array(sum) });
+    unseal({ entry: read, prev: PREV, hash: sha256 });
+  });
+});
+
 describe('messages of a stream', () => {
   const fixed = golden['stream'] ?? {};
   const command = examples.COMMANDS['packet.expire'].bytes;
@@ -335,6 +413,10 @@ describe('hashes and MACs', () => {
     expect(toHex(hash)).toBe(fixed['fingerprint of packet.send']);
     const send = examples.COMMANDS['packet.send'].value;
     expect(toHex(fingerprintOf(send))).toBe(fixed['fingerprint of packet.send']);
+    const payHash = hand.sha256(hand.u8(17), examples.SEND_FINGERPRINT_INPUT.subarray(1));
+    expect(toHex(payHash.subarray(0, 8))).toBe(fixed['fingerprint of packet.pay']);
+    const pay = examples.COMMANDS['packet.pay'].value;
+    expect(toHex(fingerprintOf(pay))).toBe(fixed['fingerprint of packet.pay']);
   });
 
   test('MAC of a grant', () => {

@@ -20,13 +20,21 @@ export const INVITE_MAC = new Uint8Array(16).fill(7);
 export function answerOf(world: World, set: SetId, ask: Ask): Partial<QueryReply__Output> | Status {
   if (ask.wallet) {
     const balance = world.wallets.get(ask.wallet.user ?? '');
-    return { wallet: { exists: balance !== undefined, balanceCents: String(balance ?? 0) } };
+    const exists = balance !== undefined;
+    return { wallet: { exists, balanceCents: String(balance ?? 0), frozen: false } };
   }
   if (ask.arriving) return { arriving: { arrivingCents: '5', transfers: 1 } };
   if (ask.ledger) {
     const line = { lsn: '3', index: 0, amountCents: '-100', reason: 'send', at: String(AT) };
     return { ledger: { lines: [{ ...line, packetId: '0' }] } };
   }
+  if (ask.statement) {
+    const line = { lsn: '3', index: 0, amountCents: '-100', reason: 'send', at: String(AT) };
+    const lines = (ask.statement.limit ?? 0) > 0 ? [{ ...line, packetId: '0' }] : [];
+    const balances = { openingCents: '500', closingCents: '400' };
+    return { statement: { ...balances, throughLsn: '9', lines, more: false } };
+  }
+  if (ask.statistics) return { statistics: statisticsOf(world, ask.statistics.user ?? '') };
   if (ask.groupHints) {
     const mine = [...world.groups.values()].filter((group) =>
       group.members.has(ask.groupHints?.user as UserId),
@@ -55,6 +63,25 @@ export function answerOf(world: World, set: SetId, ask: Ask): Partial<QueryReply
   }
   if (ask.packet || ask.claims) return packetAnswer(world, ask);
   return groupAnswer(world, set, ask);
+}
+
+/** Every claim of this person as a line, on one page. */
+function statisticsOf(world: World, user: string) {
+  const received = [...world.packets].flatMap(([packetId, { claims }]) =>
+    claims
+      .filter((claim) => claim.user === user)
+      .map(({ amountCents, at }, index) => ({
+        lsn: '3',
+        index,
+        amountCents: String(amountCents),
+        reason: 'claim.credit',
+        packetId: String(packetId),
+        at: String(at),
+      })),
+  );
+  const sums = { sentLucky: '1', sentEqual: '2', sentExclusive: '3', sentCents: '600' };
+  const more = { backCents: '7', receivedPackets: '8', receivedCents: '9' };
+  return { ...sums, ...more, received, more: false, lastLsn: '3', lastLeg: 0 };
 }
 
 function membershipOf(world: World, groupId: Id, user: UserId) {
@@ -140,7 +167,8 @@ function packetAnswer(world: World, ask: Ask): Partial<QueryReply__Output> | Sta
     packet.definition.sender === user || packet.claims.some((claim) => claim.user === user);
   const isMember = (grant?.length ?? 0) > 0;
   if (ask.claims && !isParty) return isMember ? 'not_allowed' : 'not_a_member';
-  if (ask.claims) return { claims: { claims, best: claims[0] ?? null } };
+  const { kind } = packet.definition;
+  if (ask.claims) return { claims: { claims, best: claims[0] ?? null, kind } };
   const mine = claims.find((claim) => claim.user === user) ?? null;
   const { strategy, timing, totalCents, lifetimeMs } = packet.definition;
   const event = world.packetOutput(id, packet.phase);

@@ -110,32 +110,6 @@ describe('session', () => {
   });
 });
 
-describe('wallet', () => {
-  test('wallet.get sums what is arriving from every Set', async () => {
-    const alice = await s.as('alice');
-    const wallet = await alice.ok('wallet.get');
-    expect(wallet).toMatchObject({ arrivingCents: 10, arrivingComplete: true });
-    expect(wallet.mark).toMatch(/^[12]:513:\d+$/);
-    const other = s.world.homeOf('alice' as UserId) === 1 ? 2 : 1;
-    s.world.down.add(other);
-    expect(await alice.ok('wallet.get')).toMatchObject({
-      arrivingCents: 5,
-      arrivingComplete: false,
-    });
-    s.world.down.add(3 - other);
-    expect((await alice.refused('wallet.get')).code).toBe('set_unavailable');
-  });
-
-  test('wallet.history shows the ledger', async () => {
-    const alice = await s.as('alice');
-    const { entries } = await alice.ok('wallet.history', { limit: 10 });
-    expect(entries).toMatchObject([{ lsn: 3, amountCents: -100, packetId: null }]);
-    expect(await alice.refused('wallet.history', { limit: 0 })).toMatchObject({
-      code: 'bad_argument',
-    });
-  });
-});
-
 describe('group', () => {
   test('a retried create answers with the first group', async () => {
     const alice = await s.as('alice');

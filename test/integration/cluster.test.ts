@@ -1,4 +1,4 @@
-/** `./hongbao cluster up` on real MariaDB servers: what it prints is there, and Ctrl-C ends it all. */
+/** `./hongbao cluster` on real servers: what it prints is there, and Ctrl-C or `down` ends it all. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -149,8 +149,52 @@ describe('--set-only', () => {
   });
 });
 
+/** Another terminal: `cluster status` or `cluster down` on the same directory. */
+async function ask(action: 'status' | 'down'): Promise<{ status: number | null; out: string }> {
+  const args = [MAIN, 'cluster', action, `--data=${dir}`];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args]);
+  let out = '';
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  await once(child, 'close');
+  return { status: child.exitCode, out };
+}
+
+describe('all of it', () => {
+  test('two doors, two reconcilers that hear each other over NATS; status sees, down ends', async () => {
+    const up = new Up('--sets=1');
+    await up.ready();
+    const { pids } = up;
+    expect(areAlive(pids)).toEqual(Array.from({ length: 10 }, () => true));
+    const [first = '', second = ''] = ['access1', 'access2'].map((name) => up.addressOf(name));
+    const answer = await fetch(`${first}/v1/dev/token`, { method: 'POST', body: '{"userId":"a"}' });
+    expect(answer.status).toBe(200);
+    expect((await fetch(`${second}/`)).headers.get('content-type')).toContain('text/html');
+    for (let metrics = ''; !/^hongbao_settle_members 2$/m.test(metrics); await sleep(50)) {
+      metrics = await (await fetch(up.addressOf('reconciler2'))).text();
+      expect(metrics).toMatch(/^hongbao_bus_connected [01]$/m);
+    }
+    const all = await ask('status');
+    expect([all.status, all.out.match(/^running /gm)?.length]).toEqual([0, 11]);
+
+    const door = Number(/^process (\d+) access1 /m.exec(up.out)?.[1]);
+    process.kill(door, 'SIGKILL');
+    while (areAlive([door]).includes(true)) await sleep(5);
+    const fewer = await ask('status');
+    expect([fewer.status, fewer.out.match(/^ended .*$/gm)]).toEqual([
+      1,
+      [`ended   ${door} access1 ${first}`],
+    ]);
+    expect((await ask('down')).status).toBe(0);
+    expect(await up.end()).toBe(0);
+    expect(areAlive(pids)).toEqual(Array.from({ length: 10 }, () => false));
+    expect((await ask('status')).status).toBe(1);
+  });
+});
+
 test('what is wrong with the call is said', async () => {
-  const calls = [[], ['--replicas-only', '--set-only'], ['--replicas-only', '--sets=0']];
+  const calls = [['away'], ['--replicas-only', '--set-only'], ['--replicas-only', '--sets=0']];
   const ends = calls.map((args) => new Up(...args).end());
   expect(await Promise.all(ends)).toEqual([2, 2, 2]);
 });

@@ -2,7 +2,7 @@
 import { registerHooks } from 'node:module';
 
 const FILE = '/lib/core/rules.ts';
-const NEW = 'RULES_MAX = 2';
+const NEW = 'RULES_MAX = 3';
 const OLD = 'RULES_MAX = 1';
 
 registerHooks({

@@ -44,6 +44,7 @@ function start(slot: number, build: 'old' | 'new'): ChildProcess {
       `--topology-file=${join(folder, 'topology.json')}`,
       `--key-file=${join(folder, 'keys')}`,
       `--node-slot=${slot}`,
+      ...(build === 'new' ? ['--new-set-rules=1'] : []),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -104,7 +105,7 @@ test(
       exit: 1,
       said: ['node 1 of Set 1 is too old: it reads up to rules 1'],
     });
-    expect(await statusOf(0)).toMatchObject({ rules: 1, rulesMax: 2 });
+    expect(await statusOf(0)).toMatchObject({ rules: 1, rulesMax: 3 });
     await kill(old);
     const renewed = start(1, 'new');
     await untilRole(1, 'following');

@@ -90,7 +90,7 @@ describe('an old node and a new one', () => {
     }
     expect(seen.map(({ slot }) => slot)).toEqual([first.slot, 1 - first.slot, first.slot]);
     expect(formats(await journal(w))).toEqual([1]);
-    expect(w.nodes.map(({ engine }) => engine.rules.max)).toEqual([1, 2]);
+    expect(w.nodes.map(({ engine }) => engine.rules.max)).toEqual([1, 3]);
   });
 
   test('[L23] neither of them raises the rules', async () => {
@@ -153,7 +153,7 @@ describe('when all nodes are new', () => {
     expect(leader.engine.driver?.state.lsn).toBe(at);
     for (const [rules, reason] of [
       [1, 'never lowered'],
-      [3, 'reads up to rules 2'],
+      [4, 'reads up to rules 3'],
     ] as const) {
       const reply = await leader.engine.raiseRules({ ...ask, rules });
       expect(reply).toMatchObject({ raised: false, rules: 2 });
@@ -193,7 +193,7 @@ describe('when all nodes are new', () => {
       },
     ]);
     const [, raised] = entries.filter(({ kind }) => kind === 'CONFIG');
-    expect(() => readOps({ ...raised!, format: 3 })).toThrow('format 3');
+    expect(() => readOps({ ...raised!, format: 4 })).toThrow('format 4');
   });
 
   test('[L23] an old node that is started then refuses, says why, and changes nothing', async () => {
@@ -253,7 +253,7 @@ describe('when all nodes are new', () => {
       const { w, dead } = await halfRaised();
       w.add(1, NEW);
       const heir = await w.untilLed(3_000, dead);
-      expect(heir.engine.rules).toEqual({ at: 2, max: 2 });
+      expect(heir.engine.rules).toEqual({ at: 2, max: 3 });
       await w.ask(heir, RESERVE);
       const entries = await journal(w, 1);
       expect(entries.at(-2)).toMatchObject({ kind: 'EPOCH_START', format: 2 });

@@ -148,16 +148,18 @@ export class World {
   readonly publisher = new Publisher();
   /** The slots that a new engine is told the Set owns. */
   slots = new Uint8Array(128).fill(0xff);
+  readonly #rules: number;
   engine: Engine;
 
-  private constructor(count: number) {
+  private constructor(count: number, rules: number) {
+    this.#rules = rules;
     this.replicas = Array.from({ length: count }, () => new Faulty(this.clock));
     this.engine = this.newEngine(0);
   }
 
   /** Bootstrapped and led by node 0. */
-  static async start(count: 1 | 3): Promise<World> {
-    const world = new World(count);
+  static async start(count: 1 | 3, rules = 1): Promise<World> {
+    const world = new World(count, rules);
     for (const [replicaId, { store }] of world.replicas.entries()) {
       await store.bootstrap({ clusterId: CLUSTER, replicaId, replicas: count });
     }
@@ -191,7 +193,7 @@ export class World {
         clusterId: CLUSTER,
         replicas: replicas.length,
         quorum,
-        rules: 1,
+        rules: this.#rules,
         slots: this.slots,
       },
       ...more,

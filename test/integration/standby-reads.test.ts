@@ -342,3 +342,19 @@ test('[Q7] switched off, everything comes from the leader', LONG, async () => {
   expect(reply?.history?.lastSeq).toBe(String(seq));
   expect(await w.standby.reads('standby')).toBe(0);
 });
+
+describe('[AU3] a journal comes from a standby', () => {
+  test('its committed rows, and the leader reads none', LONG, async () => {
+    await w.packet(ann, 3);
+    const ask: Ask = { journal: { afterLsn: '0', maxBytes: 1_000_000 } };
+    await w.ask(ask);
+    await w.projected();
+    const byLeader = await w.leader.reads('leader');
+    const { status, reply } = await w.ask(ask);
+    expect(status).toBe('ok');
+    const entries = reply?.journal?.entries ?? [];
+    expect(entries.length).toBeGreaterThan(2);
+    expect(entries.length).toBeLessThanOrEqual(Number(reply?.journal?.commitLsn));
+    expect(await w.leader.reads('leader')).toBe(byLeader);
+  });
+});

@@ -12,6 +12,7 @@ import { RULES_MAX, RULES_MIN } from '../../lib/core/rules.ts';
 import type { Outcome, Receipt, Refusal } from '../../lib/core/outcome.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
 import { PACKET_KINDS, STRATEGIES, TIMINGS } from '../../lib/core/packet.ts';
+import { BECAME, PAYMENT_RESULTS } from '../../lib/core/payment.ts';
 import { STATUSES } from '../../lib/core/status.ts';
 import type { Outgoing, Transfer } from '../../lib/core/transfer.ts';
 import { HISTORIES, LANE_COUNT } from '../../lib/core/transfer.ts';
@@ -32,6 +33,8 @@ const u16 = fc.integer({ min: 0, max: 2 ** 16 - 1 });
 const u8 = fc.integer({ min: 0, max: 255 });
 const flag = fc.boolean();
 const money = u64.map(cents);
+/** Below zero too, as an i64 holds it. */
+const signed = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.constantFrom(-MAX, MAX)).map(cents);
 const time = u64.map(timeMs);
 const at = u64.map(lsn);
 const set = fc.integer({ min: 0, max: 1023 }).map(setId);
@@ -195,6 +198,44 @@ const COMMANDS: { [Type in CommandType]: fc.Arbitrary<CommandOf<Type>> } = {
     receiptEpoch: u64.map(epoch),
     receiptLsn: at,
   }),
+  'wallet.topup': fc.record({
+    type: fc.constant('wallet.topup'),
+    commandId,
+    user,
+    amountCents: money,
+  }),
+  'wallet.withdraw': fc.record({
+    type: fc.constant('wallet.withdraw'),
+    commandId,
+    user,
+    amountCents: money,
+    destination: words,
+  }),
+  'packet.pay': fc.record({ type: fc.constant('packet.pay'), commandId, definition, grant }),
+  'payment.settle': fc.record({
+    type: fc.constant('payment.settle'),
+    paymentId: id,
+    result: fc.constantFrom(...PAYMENT_RESULTS),
+    amountCents: money,
+    reference: words,
+  }),
+  'payment.expire': fc.record({ type: fc.constant('payment.expire'), paymentId: id }),
+  'wallet.freeze': fc.record({
+    type: fc.constant('wallet.freeze'),
+    commandId,
+    operator: user,
+    user,
+    frozen: flag,
+    reason: words,
+  }),
+  'wallet.adjust': fc.record({
+    type: fc.constant('wallet.adjust'),
+    commandId,
+    operator: user,
+    user,
+    amountCents: signed,
+    reason: words,
+  }),
 };
 export const command: fc.Arbitrary<Command> = fc.oneof(...Object.values(COMMANDS));
 
@@ -262,6 +303,35 @@ const SUCCESSES: { [Type in CommandType]: fc.Arbitrary<OutcomeOf<Type>> } = {
     receipts: fc.array(receipt, { maxLength: 6 }),
   }),
   'transfer.ack': fc.record({ type: fc.constant('transfer.ack'), ...ok, upTo: u64 }),
+  'wallet.topup': fc.record({
+    type: fc.constant('wallet.topup'),
+    ...ok,
+    paymentId: id,
+    dueAt: time,
+  }),
+  'wallet.withdraw': fc.record({
+    type: fc.constant('wallet.withdraw'),
+    ...ok,
+    paymentId: id,
+    balanceCents: money,
+  }),
+  'packet.pay': fc.record({
+    type: fc.constant('packet.pay'),
+    ...ok,
+    packetId: id,
+    paymentId: id,
+    dueAt: time,
+  }),
+  'payment.settle': fc.record({
+    type: fc.constant('payment.settle'),
+    ...ok,
+    became: fc.constantFrom(...BECAME),
+    user,
+    amountCents: money,
+  }),
+  'payment.expire': fc.record({ type: fc.constant('payment.expire'), ...ok }),
+  'wallet.freeze': fc.record({ type: fc.constant('wallet.freeze'), ...ok, frozen: flag }),
+  'wallet.adjust': fc.record({ type: fc.constant('wallet.adjust'), ...ok, balanceCents: money }),
 };
 export const COMMAND_TYPES = Object.keys(SUCCESSES) as CommandType[];
 
@@ -283,11 +353,11 @@ const account: fc.Arbitrary<Account> = fc.oneof(
   fc.record({ kind: fc.constant('wallet' as const), user }),
   fc.record({ kind: fc.constant('packet' as const), packetId: id }),
   fc.record({ kind: fc.constant('clearing' as const), peer: set }),
-  fc.record({ kind: fc.constant('issuer' as const) }),
+  fc.record({ kind: fc.constantFrom('issuer' as const, 'gateway' as const) }),
 );
 export const posting: fc.Arbitrary<Posting> = fc.record({
   account,
-  amountCents: fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.constantFrom(-MAX, MAX)).map(cents),
+  amountCents: signed,
 });
 
 const outgoing: fc.Arbitrary<Outgoing> = fc.record({ to: set, lane, number: u64, transfer });

@@ -1,7 +1,9 @@
 /** Machine against model, thing by thing. Throws Disagreement. */
+import type { Id } from '../../lib/core/ids.ts';
 import type { UserId } from '../../lib/core/user.ts';
 import { unreadOf } from '../../set-node/machine/groups.ts';
-import { agree, unreadFor } from './machine-model.ts';
+import { agree } from './machine-agree.ts';
+import { unreadFor } from './machine-model.ts';
 import type { Cell } from './machine-sets.ts';
 
 /** One Set: balances, claims, phases, members, cursors, hints, outboxes, sums. */
@@ -18,15 +20,17 @@ export function compareSet(cell: Cell, people: readonly UserId[]): void {
   }
   comparePackets(cell);
   compareGroups(cell);
+  comparePayments(cell, people);
   const money = state.money();
   const wallets = total(Object.values(model.wallets));
   const packets = total(Object.values(model.packets).map(({ rest }) => rest));
   const clearing = total(Object.values(model.clearing));
   agree('wallets of the Set', money.walletsCents, wallets);
   agree('packets of the Set', money.packetsCents, packets);
-  agree('clearing of the Set', money.clearingCents, clearing);
+  const { atGateway } = model.payments;
+  agree('in flight of the Set', money.clearingCents, clearing + atGateway);
   agree('issuer of the Set', money.issuerCents + model.issued, 0);
-  agree('M1: a Set sums to zero', wallets + packets + clearing, model.issued);
+  agree('M1: a Set sums to zero', wallets + packets + clearing + atGateway, model.issued);
   for (const [peer, amount] of state.clearing) {
     agree(`clearing with ${peer}`, amount, model.clearing[peer] ?? 0);
   }
@@ -65,6 +69,20 @@ function comparePackets({ state, model }: Cell): void {
   }
 }
 
+function comparePayments({ state, model }: Cell, people: readonly UserId[]): void {
+  const { all, frozen, atGateway } = model.payments;
+  agree('number of payments', state.payments.size, all.length);
+  for (const { id, state: phase, became } of all) {
+    const end = state.payments.get(id as Id)?.end;
+    agree('M11: where a payment is', end?.kind ?? 'pending', phase);
+    agree('what it became', end && 'became' in end ? end.became : '', became);
+  }
+  for (const person of people) {
+    agree(`frozen ${person}`, state.people.get(person)?.frozen ?? false, frozen[person] ?? false);
+  }
+  agree('at the gateway', state.gatewayCents, atGateway);
+}
+
 function compareGroups({ state, model }: Cell): void {
   agree('number of groups', state.groups.size, Object.keys(model.groups).length);
   for (const [groupId, real] of state.groups) {
@@ -101,7 +119,7 @@ export function compareMoney(cells: readonly Cell[]): void {
   for (const { state } of cells) {
     all += state.walletsCents + state.packetsCents + state.clearingCents;
     issued -= state.issuerCents;
-    inFlight += state.clearingCents;
+    inFlight += state.clearingCents - state.gatewayCents;
   }
   agree('M2: wallets + packets + in flight = issued', all, issued);
   agree('in flight', inFlight, onTheWay(cells));

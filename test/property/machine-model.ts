@@ -5,32 +5,13 @@
  * checks the bounds and takes the machine's word.
  */
 import type { Command } from '../../lib/core/command.ts';
+import { isPaymentCommand } from '../../lib/core/payment.ts';
+import type { PacketDefinition } from '../../lib/core/packet.ts';
 import type { Decision } from '../../set-node/machine/context.ts';
 import type { Transfer } from '../../lib/core/transfer.ts';
-
-/** The machine and the model do not agree; the message says on what. */
-export class Disagreement extends Error {
-  override readonly name = 'Disagreement';
-}
-
-export function agree(what: string, actual: unknown, expected: unknown): void {
-  const [a, b] = [show(actual), show(expected)];
-  if (a !== b) throw new Disagreement(`${what}: the machine says ${a}, the model says ${b}`);
-}
-
-function show(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) =>
-    typeof each === 'bigint' ? String(each) : each,
-  );
-}
-
-/** What the test knows of a command besides its bytes. */
-export type Facts = {
-  readonly ts: number;
-  /** Made with the right key for the right person; its age is in the command. */
-  readonly genuineGrant: boolean;
-  readonly genuineInvite: boolean;
-};
+import type { Facts } from './machine-agree.ts';
+import { agree, setOf, show } from './machine-agree.ts';
+import { ModelPayments } from './machine-model-payments.ts';
 
 export type ModelPacket = {
   definition: Extract<Transfer, { kind: 'packet.create' }>['definition'];
@@ -47,6 +28,9 @@ export type ModelGroup = {
   messages: { sender: string; counts: boolean }[];
   members: Record<string, { role: string; read: number; joined: number }>;
 };
+/** Who was told so is told so for ever (M9). */
+const KEPT = ['ok', 'insufficient_funds', 'wallet_frozen', 'too_many_payments', 'daily_limit'];
+
 type Received = { kind: 'done' } | { kind: 'refused'; reason: string };
 
 export class ModelSet {
@@ -66,6 +50,7 @@ export class ModelSet {
   sent: Record<string, Transfer[]> = {};
   acked: Record<string, number> = {};
   received: Record<string, Record<number, Received>> = {};
+  readonly payments = new ModelPayments(this);
   readonly homeOf: (user: string) => number;
 
   constructor(set: number, homeOf: (user: string) => number) {
@@ -95,6 +80,7 @@ export class ModelSet {
     if (command.type === 'group.leave' && command.commandId !== null && this.rules < 2) {
       return 'malformed';
     }
+    if (isPaymentCommand(command) && this.rules < 3) return 'malformed';
     const asked = clientFields(command);
     const key = keyText(command);
     if (key !== null) {
@@ -106,7 +92,7 @@ export class ModelSet {
       }
     }
     const status = this.#fresh(command, facts, decision);
-    if (key !== null && (status === 'ok' || status === 'insufficient_funds')) {
+    if (key !== null && KEPT.includes(status)) {
       this.answers[key] = { asked, answer: show(decision.outcome) };
     }
     return status;
@@ -114,6 +100,7 @@ export class ModelSet {
 
   #fresh(command: Command, facts: Facts, decision: Decision): string {
     const { outcome } = decision;
+    if (isPaymentCommand(command)) return this.payments.step(command, facts, decision);
     switch (command.type) {
       case 'set.configure':
         this.rules = command.rules;
@@ -133,7 +120,7 @@ export class ModelSet {
         if (!this.welcomed[command.user] && command.welcomeCents > 0) {
           this.welcomed[command.user] = true;
           this.issued += command.welcomeCents;
-          this.#pay(command.user, command.welcomeCents);
+          this.pay(command.user, command.welcomeCents);
         }
         if ('balanceCents' in outcome) {
           agree('M10: shown balance', outcome.balanceCents, this.wallets[command.user] ?? 0);
@@ -164,7 +151,7 @@ export class ModelSet {
     }
   }
 
-  #pay(user: string, amount: number): void {
+  pay(user: string, amount: number): void {
     this.wallets[user] = (this.wallets[user] ?? 0) + amount;
     agree('M3: no wallet below zero', this.wallets[user] >= 0, true);
   }
@@ -188,15 +175,38 @@ export class ModelSet {
   #send(command: Extract<Command, { type: 'packet.send' }>, facts: Facts): string {
     const { definition } = command;
     if (this.homeOf(definition.sender) !== this.set) return 'moved';
-    const membership = this.#grantOf(command, facts, definition.groupId);
-    if (membership !== 'member') return membership;
-    if (command.grant?.rights !== 1) return 'not_allowed';
+    const allowed = this.payments.allowed(definition);
+    if (allowed !== 'ok') return allowed;
+    const may = this.maySend(command, facts);
+    if (may !== 'ok') return may;
+    if (this.payments.frozen[definition.sender]) return 'wallet_frozen';
     if ((this.wallets[definition.sender] ?? 0) < definition.totalCents) return 'insufficient_funds';
-    this.#pay(definition.sender, -definition.totalCents);
+    const today = this.payments.today(definition, facts);
+    if (today !== 'ok') return today;
+    this.payments.tally(definition, facts);
+    this.pay(definition.sender, -definition.totalCents);
+    this.create(definition, facts);
+    return 'ok';
+  }
+
+  maySend(command: Extract<Command, { type: 'packet.send' | 'packet.pay' }>, facts: Facts): string {
+    const membership = this.#grantOf(command, facts, command.definition.groupId);
+    if (membership !== 'member') return membership;
+    return command.grant?.rights === 1 ? 'ok' : 'not_allowed';
+  }
+
+  create(definition: PacketDefinition, facts: Facts): void {
     const to = setOf(definition.packetId);
     this.#clear(to, definition.totalCents);
     this.#owe(to, { kind: 'packet.create', definition, sentAt: facts.ts } as Transfer);
-    return 'ok';
+  }
+
+  /** One new id of this Set. */
+  minted(id: bigint): bigint {
+    agree('ids are new', id >= this.idsEnd, true);
+    agree('ids name their Set', setOf(id), this.set);
+    this.idsEnd = id + 1n;
+    return id;
   }
 
   #open(
@@ -383,7 +393,7 @@ export class ModelSet {
       case 'claim.credit':
       case 'packet.refund':
         this.#clear(from, -transfer.amountCents);
-        this.#pay(transfer.user, transfer.amountCents);
+        this.pay(transfer.user, transfer.amountCents);
         return null;
       case 'group.found': {
         const { groupId, owner, name } = transfer;
@@ -420,7 +430,7 @@ export class ModelSet {
       if (number <= from || number > command.upTo || transfer?.kind !== 'packet.create') continue;
       // M8: money comes back on a tombstone and on nothing else.
       this.#clear(command.to, -transfer.definition.totalCents);
-      this.#pay(transfer.definition.sender, transfer.definition.totalCents);
+      this.pay(transfer.definition.sender, transfer.definition.totalCents);
     }
     this.acked[name] = command.upTo;
     return 'ok';
@@ -434,10 +444,6 @@ export function unreadFor(group: ModelGroup, user: string): number {
   return group.messages.filter((m, at) => at >= after && m.counts && m.sender !== user).length;
 }
 
-export function setOf(id: bigint): number {
-  return Number((id / 4096n) % 1024n);
-}
-
 function laneFor(transfer: Transfer): number {
   if (transfer.kind === 'packet.refund') return 3;
   if (transfer.kind === 'claim.credit') return transfer.amountCents >= 5_000 ? 1 : 2;
@@ -446,13 +452,13 @@ function laneFor(transfer: Transfer): number {
 
 function keyText(command: Command): string | null {
   if (!('commandId' in command) || command.commandId === null) return null;
-  const user = command.type === 'packet.send' ? command.definition.sender : command.user;
-  return `${command.commandId} ${user}`;
+  if ('definition' in command) return `${command.commandId} ${command.definition.sender}`;
+  return `${command.commandId} ${'operator' in command ? command.operator : command.user}`;
 }
 
 /** What the client itself said (rulings 3): ids that a node proposes and grants are not it. */
 function clientFields(command: Command): string {
-  if (command.type === 'packet.send') {
+  if (command.type === 'packet.send' || command.type === 'packet.pay') {
     return show({ ...command, grant: null, definition: { ...command.definition, packetId: 0 } });
   }
   if (command.type === 'group.create') return show({ ...command, groupId: 0 });

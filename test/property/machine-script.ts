@@ -5,7 +5,12 @@ const pick = fc.nat({ max: 63 });
 
 /** Numbers point at whatever is there when the step runs, modulo how many there are. */
 const STEPS = {
-  time: fc.oneof(fc.nat({ max: 500 }), fc.constantFrom(1_000, 30_000, 61_000)),
+  // A payment falls due after a quarter of an hour; it is 8 in the morning in China.
+  time: fc.oneof(
+    { weight: 12, arbitrary: fc.nat({ max: 500 }) },
+    { weight: 12, arbitrary: fc.constantFrom(1_000, 30_000, 61_000) },
+    { weight: 2, arbitrary: fc.constantFrom(900_000, 57_600_000) },
+  ),
   welcome: fc.tuple(pick, fc.nat({ max: 600 })),
   createGroup: fc.tuple(pick, pick),
   join: fc.tuple(pick, pick, fc.constantFrom('good', 'good', 'good', 'forged', 'late')),
@@ -23,6 +28,7 @@ const STEPS = {
     grant: fc.constantFrom('good', 'good', 'good', 'good', 'none', 'forged', 'stale', 'no_right'),
     id: fc.constantFrom('leased', 'leased', 'leased', 'leased', 'not_leased'),
     soon: fc.constantFrom(true, true, false),
+    paid: fc.constantFrom('wallet', 'wallet', 'outside'),
   }),
   again: fc.tuple(pick, fc.constantFrom('same', 'same', 'changed', 'new_id')),
   open: fc.record({
@@ -39,6 +45,15 @@ const STEPS = {
   cut: fc.constant(0),
   restart: pick,
   upgrade: pick,
+  payment: fc.tuple(pick, fc.constantFrom('topup', 'withdraw'), fc.integer({ min: 1, max: 400 })),
+  settle: fc.record({
+    payment: pick,
+    result: fc.constantFrom('paid', 'paid', 'denied'),
+    amount: fc.constantFrom('right', 'right', 'right', 'right', 'right', 'wrong'),
+  }),
+  expirePayment: pick,
+  freeze: fc.tuple(pick, fc.constantFrom(true, false, false)),
+  adjust: fc.tuple(pick, fc.integer({ min: -300, max: 300 })),
 } as const;
 
 type Values = { [Name in keyof typeof STEPS]: ValueOf<(typeof STEPS)[Name]> };
@@ -64,7 +79,12 @@ const WEIGHTS: Record<keyof typeof STEPS, number> = {
   flush: 5,
   cut: 3,
   restart: 1,
-  upgrade: 1,
+  upgrade: 3,
+  payment: 8,
+  settle: 8,
+  expirePayment: 3,
+  freeze: 2,
+  adjust: 1,
 };
 
 const step: fc.Arbitrary<Step> = fc.oneof(

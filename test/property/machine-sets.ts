@@ -20,12 +20,15 @@ import type { UserId } from '../../lib/core/user.ts';
 import type { World } from '../../set-node/machine/context.ts';
 import { Seals } from '../../set-node/machine/findings.ts';
 import { execute } from '../../set-node/machine/machine.ts';
+import { DEFAULT_POLICY } from '../../set-node/machine/policy.ts';
 import { decodeState, encodeState } from '../../set-node/machine/snapshot.ts';
 import { SetState } from '../../set-node/machine/state.ts';
 import { user } from '../golden/format-examples.ts';
 import { compareMoney, compareSet } from './machine-compare.ts';
-import type { Facts } from './machine-model.ts';
-import { ModelSet, agree } from './machine-model.ts';
+import type { Facts } from './machine-agree.ts';
+import { TIGHT } from './machine-model-payments.ts';
+import { agree } from './machine-agree.ts';
+import { ModelSet } from './machine-model.ts';
 import type { Script } from './machine-script.ts';
 
 export type Execute = typeof execute;
@@ -69,16 +72,24 @@ export class TestSets {
   readonly crypto = makeCrypto({ seedKey: new Uint8Array(32), clusterSecret: SECRET });
   readonly seals = new Seals(this.crypto);
   now = START;
+  readonly policy = { ...DEFAULT_POLICY, ...TIGHT };
   readonly history: { cell: Cell; command: Command; genuine: Genuine }[] = [];
   /** How often each command came to each status: a script that does nothing proves nothing. */
   readonly seen = new Map<string, number>();
   readonly #execute: Execute;
+  readonly #cutsEach: boolean;
   readonly #carried = new Map<string, Carried>();
 
-  constructor(args: { script: Pick<Script, 'sets' | 'seed'>; execute?: Execute }) {
+  /** `cutsEach`: every op is an entry of its own, so that nothing uses what is not committed. */
+  constructor(args: {
+    script: Pick<Script, 'sets' | 'seed'>;
+    execute?: Execute;
+    cutsEach?: boolean;
+  }) {
     const { sets, seed } = args.script;
     this.random = new SeededRandom(seed);
     this.#execute = args.execute ?? execute;
+    this.#cutsEach = args.cutsEach ?? false;
     const homeOf = (name: string): number => 1 + (slotOf(name as UserId) % sets);
     this.cells = Array.from({ length: sets }, (_, index) => new Cell(index + 1, homeOf));
     for (const cell of this.cells) this.#found(cell);
@@ -127,6 +138,7 @@ export class TestSets {
     });
     const { outcome, postings, sends, effects } = decision;
     this.#note(`${command.type} ${outcome.status}`);
+    if ('became' in outcome) this.#note(`${command.type} ${outcome.became}`);
     cell.model.step(command, { ...genuine, ts }, decision);
     if (effects) {
       writeOp(cell.payload, { command: bytes, outcome, postings, sends });
@@ -142,6 +154,7 @@ export class TestSets {
     this.history.push({ cell, command, genuine });
     compareSet(cell, PEOPLE);
     compareMoney(this.cells);
+    if (this.#cutsEach) this.cut(cell);
     return outcome.status;
   }
 
@@ -159,6 +172,7 @@ export class TestSets {
     const bound = (packetId: Id): Uint8Array => new TextEncoder().encode(String(packetId));
     return {
       ts: timeMs(this.now),
+      policy: this.policy,
       freshSeed: () => ({ seed: this.random.bytes(32), nonce: this.random.bytes(12) }),
       sealSeed: (args) => this.crypto.sealSeed({ ...args, bound: bound(args.packetId) }),
       openSeed: (args) => this.crypto.openSeed({ ...args, bound: bound(args.packetId) }),

@@ -6,9 +6,11 @@ import { makeCommandId, packId } from '../../lib/core/ids.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
 import type { Status } from '../../lib/core/status.ts';
 import { RULES_MAX } from '../../lib/core/rules.ts';
+import type { Cents } from '../../lib/core/units.ts';
 import { cents, epoch, lsn, timeMs } from '../../lib/core/units.ts';
 import type { UserId } from '../../lib/core/user.ts';
-import { agree } from './machine-model.ts';
+import { agree } from './machine-agree.ts';
+import type { ModelPayment } from './machine-model-payments.ts';
 import type { Script, Step } from './machine-script.ts';
 import type { Carried, Cell, Execute } from './machine-sets.ts';
 import { GENUINE, PEOPLE, TestSets } from './machine-sets.ts';
@@ -101,6 +103,22 @@ export class TestWorld extends TestSets {
         return this.restart(at(this.cells, step.with));
       case 'upgrade':
         return this.raiseRules(at(this.cells, step.with), RULES_MAX);
+      case 'payment':
+        return this.#payment(...step.with);
+      case 'settle':
+        return this.#settle(step.with);
+      case 'expirePayment': {
+        const payment = at(this.#payments(), step.with);
+        if (payment === undefined) return;
+        const paymentId = payment.id as Id;
+        return this.submit(this.#setOf(paymentId), { type: 'payment.expire', paymentId });
+      }
+      case 'freeze':
+        return this.#operate(step.with[0], { type: 'wallet.freeze', frozen: step.with[1] });
+      case 'adjust': {
+        const amountCents = cents(step.with[1]);
+        return this.#operate(step.with[0], { type: 'wallet.adjust', amountCents });
+      }
     }
   }
 
@@ -192,16 +210,60 @@ export class TestWorld extends TestSets {
       };
       const grant = this.#grant(sender, groupId, s.grant);
       const command = {
-        type: 'packet.send',
+        type: s.paid === 'wallet' ? 'packet.send' : 'packet.pay',
         commandId: this.#commandId(),
         definition,
         grant,
       } as const;
       const genuine = { ...GENUINE, genuineGrant: s.grant !== 'forged' };
       if (this.submit(this.home(sender), command, genuine) !== 'ok') return;
+      if (command.type === 'packet.pay') return;
       this.packets.push(definition);
       if (s.soon) this.flush();
     });
+  }
+
+  #payment(who: number, way: 'topup' | 'withdraw', amount: number): void {
+    const user = at(PEOPLE, who);
+    const said = { commandId: this.#commandId(), user, amountCents: cents(amount) };
+    const destination = 'card';
+    const topup = { ...said, type: 'wallet.topup' } as const;
+    const withdraw = { ...said, type: 'wallet.withdraw', destination } as const;
+    // A node with an old topology asks the wrong Set.
+    const cell = who >= 56 ? at(this.cells, who) : this.home(user);
+    this.submit(cell, way === 'topup' ? topup : withdraw);
+  }
+
+  /** The last ones of every Set. */
+  #payments(): ModelPayment[] {
+    return this.cells.flatMap(({ model }) => model.payments.all.slice(-6));
+  }
+
+  #settle(s: Extract<Step, { do: 'settle' }>['with']): void {
+    const payment = at(this.#payments(), s.payment);
+    if (payment === undefined) return;
+    const { id, amount, definition } = payment;
+    const command = {
+      type: 'payment.settle',
+      paymentId: id as Id,
+      result: s.result,
+      amountCents: cents(s.amount === 'right' ? amount : amount + 1),
+      reference: `gw-${s.payment}`,
+    } as const;
+    this.submit(this.#setOf(command.paymentId), command);
+    const isNew = definition !== null && !this.packets.includes(definition);
+    if (payment.became === 'sent' && isNew) this.packets.push(definition);
+  }
+
+  #operate(
+    who: number,
+    what:
+      | { readonly type: 'wallet.freeze'; readonly frozen: boolean }
+      | { readonly type: 'wallet.adjust'; readonly amountCents: Cents },
+  ): void {
+    const user = at(PEOPLE, who);
+    const said = { commandId: this.#commandId(), operator: at(PEOPLE, 0), user, reason: '' };
+    this.submit(this.home(user), { ...said, ...what });
   }
 
   #open(s: Extract<Step, { do: 'open' }>['with']): void {
@@ -225,11 +287,18 @@ export class TestWorld extends TestSets {
     if (command.type === 'set.configure') return;
     // A receipt that was never given was refused, and becomes a lie when the number exists.
     if (command.type === 'transfer.ack') {
-      const lane = `${earlier.cell.setId}/${command.to}/${command.lane}`;
-      if (command.upTo > firstHole(this.lane(lane))) return;
+      const lane = this.lane(`${earlier.cell.setId}/${command.to}/${command.lane}`);
+      const isWhole = lane
+        .slice(0, command.upTo)
+        .every(
+          (receipt, index) =>
+            receipt?.kind !== 'tombstone' ||
+            command.tombstones.some(({ number }) => number === index + 1),
+        );
+      if (command.upTo > firstHole(lane) || !isWhole) return;
     }
     // A node with an old topology asks the wrong Set now and then.
-    const lost = pick % 8 === 7 && /^(packet|group|message|wallet)/.test(command.type);
+    const lost = pick % 8 === 7 && /^(packet|payment|group|message|wallet)/.test(command.type);
     const cell = lost ? at(this.cells, earlier.cell.setId) : earlier.cell;
     const isKeyed = 'commandId' in command && command.commandId !== null;
     if (how === 'same' || !isKeyed) return this.submit(cell, command, genuine);
@@ -247,6 +316,15 @@ export class TestWorld extends TestSets {
         const groupId = at(this.groups, this.groups.indexOf(command.groupId) + 1);
         return this.submit(this.#setOf(groupId), { ...command, groupId }, genuine);
       }
+      case 'wallet.topup':
+      case 'wallet.withdraw':
+      case 'wallet.adjust': {
+        const amountCents = cents(command.amountCents + 1);
+        return this.submit(cell, { ...command, amountCents }, genuine);
+      }
+      case 'wallet.freeze':
+        return this.submit(cell, { ...command, frozen: !command.frozen }, genuine);
+      case 'packet.pay':
       case 'packet.send': {
         const definition = { ...command.definition, greeting: 'other' };
         return this.submit(cell, { ...command, definition }, genuine);
@@ -341,7 +419,11 @@ function firstHole(carried: Carried): number {
 }
 
 /** Runs a script to its end, everything carried and sealed. */
-export function runScript(args: { script: Script; execute?: Execute }): TestWorld {
+export function runScript(args: {
+  script: Script;
+  execute?: Execute;
+  cutsEach?: boolean;
+}): TestWorld {
   const world = new TestWorld(args);
   for (const step of args.script.steps) world.run(step);
   world.flush();

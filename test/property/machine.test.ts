@@ -9,7 +9,7 @@ import { makeCommandId, packId } from '../../lib/core/ids.ts';
 import { cents, lsn, timeMs } from '../../lib/core/units.ts';
 import { NO_FINDINGS } from '../../set-node/machine/context.ts';
 import { execute } from '../../set-node/machine/machine.ts';
-import { Disagreement, agree, setOf } from './machine-model.ts';
+import { Disagreement, agree, setOf } from './machine-agree.ts';
 import type { Execute } from './machine-sets.ts';
 import { PEOPLE } from './machine-sets.ts';
 import { TestWorld, runScript } from './machine-world.ts';
@@ -46,8 +46,34 @@ const MET = [
   'packet.refund applied',
   'group.found tombstone',
   'member.hint applied',
+  'packet.send daily_limit',
+  'packet.send wallet_frozen',
+  'packet.send amount_out_of_range',
+  'packet.pay ok',
+  'packet.pay malformed',
+  'packet.pay daily_limit',
+  'packet.pay wallet_frozen',
+  'wallet.topup ok',
+  'wallet.topup id_reused',
+  'wallet.topup wallet_frozen',
+  'wallet.withdraw ok',
+  'wallet.withdraw insufficient_funds',
+  'payment.settle ok',
+  'payment.settle amount_mismatch',
+  'payment.settle payment_ended',
+  'payment.settle credited',
+  'payment.settle sent',
+  'payment.settle paid_out',
+  'payment.settle returned',
+  'payment.settle dropped',
+  'payment.expire ok',
+  'payment.expire packet_not_due',
+  'payment.expire payment_ended',
+  'wallet.freeze ok',
+  'wallet.adjust ok',
+  'wallet.adjust insufficient_funds',
 ];
-const MET_BY_TWO = ['packet.open wrong_set', 'packet.send moved'];
+const MET_BY_TWO = ['packet.open wrong_set', 'packet.send moved', 'wallet.topup moved'];
 
 describe('the machine and the model agree after every step', () => {
   test.each([
@@ -89,7 +115,8 @@ function provablyFair(world: TestWorld): void {
 function atRest(world: TestWorld): void {
   let inFlight = 0;
   for (const { state } of world.cells) {
-    inFlight += state.clearingCents;
+    // Withdrawals wait for the gateway as long as it takes.
+    inFlight += state.clearingCents - state.gatewayCents;
     agree('outbox at rest', [state.outbox.pendingCount, state.outbox.pendingCents], [0, 0]);
   }
   agree('in flight at rest', inFlight, 0);
@@ -137,6 +164,29 @@ const SABOTAGED: Record<string, Execute> = {
   'W5: a refund without a tombstone': (args) => {
     const decision = execute(args);
     return args.command.type === 'transfer.ack' ? refundedUnasked(args, decision) : decision;
+  },
+
+  'W7: money of a repeated callback comes in again': (args) => {
+    const decision = execute(args);
+    const { outcome, effects } = decision;
+    if (effects || !('became' in outcome) || outcome.became !== 'credited') return decision;
+    const { user, amountCents } = outcome;
+    args.state.post([
+      { account: { kind: 'issuer' }, amountCents: cents(-amountCents) },
+      { account: { kind: 'wallet', user }, amountCents },
+    ]);
+    return decision;
+  },
+
+  'W8: a frozen wallet sends': (args) => {
+    const { command, state } = args;
+    if (command.type !== 'packet.send') return execute(args);
+    const person = state.people.get(command.definition.sender);
+    const isFrozen = person?.frozen ?? false;
+    if (person !== undefined) person.frozen = false;
+    const decision = execute(args);
+    if (person !== undefined) person.frozen = isFrozen;
+    return decision;
   },
 
   'W6: an id is answered anew': (args) => {

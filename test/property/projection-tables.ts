@@ -17,6 +17,12 @@ export class DumbTables {
       this.#rows.set(name(table.key.map((column) => row[column] ?? null)), row);
       return;
     }
+    const made = change.kind === 'add' && table.name === 'wallet_day';
+    if (made && !this.#rows.has(name(change.key))) {
+      const zeros = Object.entries(table.columns).map(([column]) => [column, 0]);
+      const keys = table.key.map((column, at) => [column, change.key[at] ?? null]);
+      this.#rows.set(name(change.key), Object.fromEntries([...zeros, ...keys]));
+    }
     const row = this.#rows.get(name(change.key));
     if (row === undefined) throw new Error(`${change.kind} of a row that is not there`);
     if (change.kind === 'set') Object.assign(row, change.values);

@@ -6,7 +6,7 @@ import { encodeOutcome } from '../../lib/core/outcome.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import type { Change } from '../../lib/port/replica-store.ts';
 import { schema } from '../../set-node/read/projection.ts';
-import { Disagreement, agree } from './machine-model.ts';
+import { Disagreement, agree } from './machine-agree.ts';
 import type { Cell } from './machine-sets.ts';
 import { TestWorld, runScript } from './machine-world.ts';
 import { script } from './machine-script.ts';
@@ -37,6 +37,7 @@ function compare(cell: Cell, tables: DumbTables): void {
   comparePackets(cell, tables);
   compareGroups(cell, tables);
   compareLedger(cell, tables);
+  comparePayments(cell, tables);
   const { state } = cell;
   agree(
     'answers',
@@ -142,6 +143,28 @@ function compareGroups({ state, model }: Cell, tables: DumbTables): void {
   );
 }
 
+function comparePayments({ state }: Cell, tables: DumbTables): void {
+  agree(
+    'payments',
+    sorted(tables.all('payment')),
+    sorted(
+      [...state.payments.values()].map(({ paymentId, owner, amountCents, terms, end }) => ({
+        payment_id: paymentId,
+        owner,
+        purpose: terms?.purpose,
+        amount_cents: amountCents,
+        state: end?.kind ?? 'pending',
+        packet_id: terms?.purpose === 'packet' ? terms.definition.packetId : 0n,
+        destination: terms?.purpose === 'withdraw' ? terms.destination : '',
+        reference: end === null || end.kind === 'expired' ? '' : end.reference,
+        created_at: terms?.createdAt,
+        due_at: terms === null || terms.purpose === 'withdraw' ? 0 : terms.dueAt,
+        ended_at: end?.at ?? 0,
+      })),
+    ),
+  );
+}
+
 /** Every wallet's legs sum to what the state has there. */
 function compareLedger({ state }: Cell, tables: DumbTables): void {
   const sums = new Map<string, number>();
@@ -228,6 +251,8 @@ describe('a table with a fault is found', () => {
         ? { ...c, row: c.row.map((v, at) => (at === 3 ? Number(v) + 1 : v)) }
         : c,
     'an answer is not kept': (c) => (c.table === 'command_answer' ? null : c),
+    'the end of a payment is not written': (c) =>
+      c.kind === 'set' && c.table === 'payment' ? null : c,
     'members who left stay': (c) => (c.kind === 'set' && c.table === 'group_member' ? null : c),
   };
 

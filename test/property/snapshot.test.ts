@@ -18,6 +18,7 @@ import { NO_FINDINGS } from '../../set-node/machine/context.ts';
 import { execute } from '../../set-node/machine/machine.ts';
 import type { Recovered } from '../../set-node/log/replay.ts';
 import { applyEntry, nothingReplayed } from '../../set-node/log/replay.ts';
+import { DEFAULT_POLICY } from '../../set-node/machine/policy.ts';
 import { decodeState, encodeState } from '../../set-node/machine/snapshot.ts';
 import { SetState } from '../../set-node/machine/state.ts';
 import type { Cell } from './machine-sets.ts';
@@ -157,6 +158,7 @@ describe('a snapshot that is not whole', () => {
 describe('what left no trace in the journal leaves none in the state', () => {
   const world: World = {
     ts: timeMs(1),
+    policy: DEFAULT_POLICY,
     freshSeed: () => ({ seed: new Uint8Array(32), nonce: new Uint8Array(12) }),
     sealSeed: ({ seed }) => seed,
     openSeed: ({ sealed }) => sealed,

@@ -30,6 +30,8 @@ function id(ms: number, set: number, sequence: number): bigint {
 
 const NOW = Date.UTC(2026, 0, 1);
 const PACKET = id(1_000_000, 3, 5);
+const PAYMENT_ID = id(3_000_000, 3, 6);
+const DUE = NOW + 15 * 60_000;
 const GROUP = id(2_000_000, 7, 4_095);
 const COMMAND_ID = '019b7600-0000-7000-8000-0123456789ab';
 const MAC = hexFrom(0xa0, 16);
@@ -113,6 +115,35 @@ const COMMANDS: Readonly<Record<string, object>> = {
     receiptEpoch: 513,
     receiptLsn: 4_711,
   },
+  'wallet.topup': { commandId: COMMAND_ID, user: 'alice', amountCents: 5_000 },
+  'wallet.withdraw': {
+    commandId: COMMAND_ID,
+    user: 'alice',
+    amountCents: 300,
+    destination: '招商银行 **** 1234',
+  },
+  'packet.pay': { commandId: COMMAND_ID, definition: DEFINITION, grant: GRANT },
+  'payment.settle': {
+    paymentId: PAYMENT_ID,
+    result: 'denied',
+    amountCents: 300,
+    reference: 'gw-42',
+  },
+  'payment.expire': { paymentId: PAYMENT_ID },
+  'wallet.freeze': {
+    commandId: COMMAND_ID,
+    operator: 'ops',
+    user: 'bob',
+    frozen: true,
+    reason: 'reported',
+  },
+  'wallet.adjust': {
+    commandId: COMMAND_ID,
+    operator: 'ops',
+    user: 'bob',
+    amountCents: -7,
+    reason: '',
+  },
   'packet.send exclusive, without a grant': {
     commandId: COMMAND_ID,
     definition: EXCLUSIVE,
@@ -155,6 +186,19 @@ const OUTCOMES: Readonly<Record<string, { status: string; success: object | null
     },
   },
   'transfer.ack': { status: 'ok', success: { upTo: 9 } },
+  'wallet.topup': { status: 'ok', success: { paymentId: PAYMENT_ID, dueAt: DUE } },
+  'wallet.withdraw': { status: 'ok', success: { paymentId: PAYMENT_ID, balanceCents: 4_700 } },
+  'packet.pay': {
+    status: 'ok',
+    success: { packetId: PACKET, paymentId: PAYMENT_ID, dueAt: DUE },
+  },
+  'payment.settle': {
+    status: 'ok',
+    success: { became: 'returned', user: 'alice', amountCents: 300 },
+  },
+  'payment.expire': { status: 'ok', success: {} },
+  'wallet.freeze': { status: 'ok', success: { frozen: true } },
+  'wallet.adjust': { status: 'ok', success: { balanceCents: 93 } },
   'packet.open again': {
     status: 'already_opened',
     success: { amountCents: 7, order: 1, left: 9, at: NOW, seed: new Uint8Array(0) },
@@ -186,6 +230,7 @@ const POSTINGS: Readonly<Record<string, object>> = {
   packet: { account: { kind: 'packet', packetId: PACKET }, amountCents: 1 },
   clearing: { account: { kind: 'clearing', peer: 1_023 }, amountCents: 20_000 },
   issuer: { account: { kind: 'issuer' }, amountCents: -1_000_000_000_000_000 },
+  gateway: { account: { kind: 'gateway' }, amountCents: -300 },
 };
 
 /** Bytes are compared as numbers, raw bytes of parts are left out. */
@@ -279,7 +324,16 @@ describe('golden vectors', () => {
     const [op] = decodeOps({ payload, opCount: 1, format: 2 });
     expect(op?.type).toBe('group.leave');
     expect(() => decodeOps({ payload, opCount: 1, format: 1 })).toThrow('F2 command 14');
-    expect(() => decodeOps({ payload, opCount: 1, format: 3 })).toThrow('F2 format 3');
+    expect(() => decodeOps({ payload, opCount: 1, format: 4 })).toThrow('F2 format 4');
+  });
+
+  test('a payload of rules 3 is none of rules 2', () => {
+    const payload = bytesOf('entry of rules 3', 'payload');
+    const [op] = decodeOps({ payload, opCount: 1, format: 3 });
+    expect(op?.type).toMatch(/^(?:wallet|payment|packet)\./);
+    expect(() => decodeOps({ payload, opCount: 1, format: 2 })).toThrow(
+      /^F2 command 1[5-9]|^F2 command 2[01]/,
+    );
   });
 });
 

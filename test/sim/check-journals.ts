@@ -1,6 +1,7 @@
 /** Journals of the real machine in the order of their commits, and ways to tamper with them. */
 import fc from 'fast-check';
 import { sha256 } from '../../lib/adapter/node-crypto.ts';
+import type { Posting } from '../../lib/core/account.ts';
 import { Writer } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { encodeCommand } from '../../lib/core/command.ts';
@@ -44,7 +45,8 @@ export class SealedWorld extends TestWorld {
 
 /** The grants of the parent world all say LSN 1: they shall say what their Set has committed. */
 function dated(world: TestWorld, command: Command): Command {
-  if (command.type !== 'packet.send' && command.type !== 'packet.open') return command;
+  const { type } = command;
+  if (type !== 'packet.send' && type !== 'packet.pay' && type !== 'packet.open') return command;
   const { grant } = command;
   if (grant === null || grant.groupLsn !== 1) return command;
   const user = command.type === 'packet.open' ? command.user : command.definition.sender;
@@ -106,10 +108,16 @@ export type Change = (op: Op, entry: Entry) => readonly Op[] | null;
  */
 export function tamper(journal: readonly Entry[], change: Change): Entry[] | null {
   const sums = new Map<number, Uint8Array>();
-  const totals = new Map<number, Record<'wallet' | 'packet' | 'clearing' | 'issuer', number>>();
+  const totals = new Map<number, Record<Posting['account']['kind'], number>>();
   let changes = 0;
   const tampered = journal.map((entry) => {
-    const total = totals.get(entry.setId) ?? { wallet: 0, packet: 0, clearing: 0, issuer: 0 };
+    const total = totals.get(entry.setId) ?? {
+      wallet: 0,
+      packet: 0,
+      clearing: 0,
+      issuer: 0,
+      gateway: 0,
+    };
     totals.set(entry.setId, total);
     const ops = decodeOps(entry).flatMap((op) => {
       const made = change(op, entry);
@@ -119,12 +127,15 @@ export function tamper(journal: readonly Entry[], change: Change): Entry[] | nul
     const w = new Writer();
     for (const op of ops) {
       writeOp(w, { ...op, command: encodeCommand(op.command) });
-      for (const { account, amountCents } of op.postings) total[account.kind] += amountCents;
+      for (const { account, amountCents } of op.postings) {
+        // In flight to the gateway is in flight.
+        total[account.kind === 'gateway' ? 'clearing' : account.kind] += amountCents;
+      }
     }
     const money = {
       walletsCents: cents(total.wallet),
       packetsCents: cents(total.packet),
-      clearingCents: cents(total.clearing),
+      clearingCents: cents(total.clearing + total.gateway),
       issuerCents: cents(total.issuer),
     };
     const sealed = reseal({

@@ -99,6 +99,7 @@ export const MONEY_TAMPERS: Readonly<Record<string, Tamper>> = {
     change: first('packet.open', (op) => [withGrant(op, { groupLsn: lsn(99_999) })]),
   },
   'somebody else opens an exclusive packet': {
+    alone: true,
     rule: /^M6 .*not for him/,
     change: () => {
       const exclusive = new Set<bigint>();

@@ -7,6 +7,7 @@ import { ClusterBooks } from '../../reconciler/audit/cluster-books.ts';
 import { Place } from '../../reconciler/audit/place.ts';
 import { audit, auditAlone, live, rehead, reseal, scripts, tamper } from './check-journals.ts';
 import { MONEY_TAMPERS } from './check-money-tampers.ts';
+import { PAYMENT_TAMPERS } from './check-payment-tampers.ts';
 import { OTHER_TAMPERS } from './check-tampers.ts';
 
 /** Two Sets each. */
@@ -69,7 +70,7 @@ describe('journals of the real machine', () => {
 });
 
 describe('a journal with a lie in it', () => {
-  test.each(Object.entries({ ...MONEY_TAMPERS, ...OTHER_TAMPERS }))(
+  test.each(Object.entries({ ...MONEY_TAMPERS, ...OTHER_TAMPERS, ...PAYMENT_TAMPERS }))(
     '%s',
     (_, { rule, change, alone }) => {
       const found: string[] = [];

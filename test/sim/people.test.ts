@@ -87,7 +87,7 @@ class Honest extends World {
       const { afterOrder = 0, limit = 50 } = ask.claims;
       const all = reply.claims?.claims ?? [];
       const claims = all.filter(({ order }) => order > Number(afterOrder)).slice(0, limit);
-      reply.claims = { claims, best: null };
+      reply.claims = { claims, best: null, kind: '' };
     }
     if (ask.ledger) reply.ledger = { lines: this.#linesOf(ask.ledger.user ?? '') };
     return { status, reply: this.#lie.query?.(ask, reply) ?? reply };

@@ -126,10 +126,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'ops/rig/mariadb*.ts',
     // Peers of the benches, and readers that share nothing with what they judge.
     'ops/bench/peer-mariadb.ts',
+    'ops/bench/peer-queue.ts',
     'ops/bench/projection.ts',
     'ops/prove/set/disk-rows.ts',
+    'ops/audit/mysql-reader.ts',
   ],
   ioredis: ['lib/adapter/redis*.ts', 'ops/bench/peer-redis.ts'],
+  nats: ['lib/adapter/nats*.ts', 'ops/bench/peer-queue.ts'],
   'playwright-core': ['ops/screenshots*.ts'],
 };
 export const ROOM_OF_THE_REST = ['lib/adapter/*.ts'];
@@ -159,6 +162,7 @@ export const PURE: readonly { folder: string; shell: readonly string[] }[] = [
       'set-node/*.ts',
       'set-node/lead/**',
       'set-node/log/**',
+      'set-node/read/journal.ts',
       'set-node/read/lists.ts',
       'set-node/read/lookups.ts',
       'set-node/read/packet-view.ts',
@@ -166,6 +170,7 @@ export const PURE: readonly { folder: string; shell: readonly string[] }[] = [
       'set-node/read/query-stream.ts',
       'set-node/read/replica-lists.ts',
       'set-node/read/replica-reads.ts',
+      'set-node/read/statement.ts',
       'set-node/read/table-rows.ts',
     ],
   },

@@ -5,6 +5,7 @@ import { timeMs } from '../../lib/core/units.ts';
 import { parseUserId } from '../../lib/core/user.ts';
 import { Bucket } from '../../access/admission.ts';
 import { originsOf, readAccessConfig } from '../../access/config.ts';
+import { readReconcilerConfig } from '../../reconciler/config.ts';
 import { inviteText, parseInvite } from '../../access/invites.ts';
 import { limitsWith } from '../../access/limits.ts';
 import { cutPage } from '../../access/ops-message.ts';
@@ -164,6 +165,23 @@ describe('configuration', () => {
     });
     const shown = JSON.stringify(readAccessConfig([secret]).lines);
     expect(shown).not.toContain('ssss');
+  });
+
+  test('a payment gateway goes with a key and a callback secret, which are never shown', () => {
+    const url = '--gateway-url=https://pay';
+    const strong = `--gateway-callback-secret=${'c'.repeat(32)}`;
+    expect(readAccessConfig([secret]).values.gatewayUrl).toBe('');
+    expect(() => readAccessConfig([secret, url])).toThrow('gatewayCallbackSecret has at least 32');
+    const short = '--gateway-callback-secret=c';
+    expect(() => readAccessConfig([secret, url, short])).toThrow('at least 32');
+    expect(() => readAccessConfig([secret, url, strong])).toThrow('goes with a gatewayKey');
+    const shown = JSON.stringify(
+      readAccessConfig([secret, url, strong, '--gateway-key=kkkk']).lines,
+    );
+    expect(shown).toContain('https://pay');
+    expect(shown).not.toMatch(/cccc|kkkk/);
+    expect(() => readReconcilerConfig([url])).toThrow('goes with a gatewayKey');
+    expect(readReconcilerConfig([url, '--gateway-key=k']).values.gatewayKey).toBe('k');
   });
 
   test('origins', () => {

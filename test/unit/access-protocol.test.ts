@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { retryOf, STATUSES } from '../../lib/core/status.ts';
 import type { ErrorCode } from '../../access/errors.ts';
 import { ERRORS, fail, failOf, failureFrame } from '../../access/errors.ts';
-import { COMMON_ERRORS, OP_ERRORS } from '../../access/op-errors.ts';
+import { CALLBACK_ERRORS, COMMON_ERRORS, OP_ERRORS } from '../../access/op-errors.ts';
 import { renderProtocol } from '../../access/protocol-doc.ts';
 import { OP_NAMES } from '../../access/schema.ts';
 
@@ -37,8 +37,12 @@ test('a wait belongs to what may be sent again, and only to that', () => {
   }
 });
 
-test('every code belongs to some op, and no op lists a common one twice', () => {
-  const all = new Set<ErrorCode>([...COMMON_ERRORS, ...Object.values(OP_ERRORS).flat()]);
+test('every code belongs to some op or to callbacks, and no op lists a common one twice', () => {
+  const all = new Set<ErrorCode>([
+    ...COMMON_ERRORS,
+    ...CALLBACK_ERRORS,
+    ...Object.values(OP_ERRORS).flat(),
+  ]);
   expect([...all].toSorted()).toEqual(Object.keys(ERRORS).toSorted());
   for (const codes of Object.values(OP_ERRORS)) {
     expect(codes.filter((code) => COMMON_ERRORS.includes(code))).toEqual([]);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { SET_NODE_SETTINGS } from '../../set-node/config.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const TIERS = ['set-node', 'access', 'reconciler', 'lib/runtime'];
+const TIERS = ['set-node', 'access', 'reconciler', 'lib/runtime', 'lib/adapter'];
 /** What a histogram is to Prometheus. */
 const SUFFIXES = ['_bucket', '_sum', '_count'];
 

@@ -77,6 +77,27 @@ test('only claims and refunds arrive at somebody; packets on their way carry mon
   expect(outbox.arriving(BOB)).toBe(7);
 });
 
+test('a long lane is finished piece by piece, and each piece is the next', () => {
+  const outbox = new Outbox();
+  const total = 5_000;
+  const lane = outbox.lane(to, 2);
+  const add = (): void => {
+    const number = outbox.nextNumber(to, 2);
+    outbox.add({ to, lane: 2, number, transfer: credit(number) });
+  };
+  while (outbox.nextNumber(to, 2) <= total) add();
+  for (let upTo = 0; upTo < total;) {
+    const [head] = lane.pending.slice(0, 1);
+    expect(head).toMatchObject({ amountCents: upTo + 1 });
+    expect(lane.pending.length).toBe(total - upTo);
+    upTo = Math.min(total, upTo + 333);
+    outbox.finish({ to, lane: 2, upTo });
+  }
+  add();
+  expect([...lane.pending]).toMatchObject([{ amountCents: total + 1 }]);
+  expect([lane.first, outbox.pendingCents]).toEqual([total + 1, total + 1]);
+});
+
 describe('lanes', () => {
   test.each([
     ['packet.create', LANES.control, 20_000],

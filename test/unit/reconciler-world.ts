@@ -2,6 +2,7 @@ import { ManualClock } from '../../lib/adapter/manual-clock.ts';
 import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import { Writer } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
+import { decodeCommand } from '../../lib/core/command.ts';
 import { asId } from '../../lib/core/ids.ts';
 import type { Outcome, Receipt } from '../../lib/core/outcome.ts';
 import { refuse } from '../../lib/core/outcome.ts';
@@ -11,10 +12,16 @@ import { LANE_COUNT, LANES, writeTransfer } from '../../lib/core/transfer.ts';
 import type { SetId } from '../../lib/core/units.ts';
 import { cents, setId } from '../../lib/core/units.ts';
 import { parseUserId } from '../../lib/core/user.ts';
-import type { Ask, CommandAnswer, QueryAnswer, Router } from '../../router/api.ts';
+import type { OutboxAnswer__Output } from '../../proto/gen/hongbao/OutboxAnswer.ts';
+import type { Ask, CommandAnswer, EncodedCommand, QueryAnswer, Router } from '../../router/api.ts';
 
 /** Entries below this amount of every tenth cent are refused by their receiver for ever. */
 const REFUSED_EVERY = 10;
+
+/** What a courier asked for, readable. */
+export function commandOf(command: Command | EncodedCommand): Command {
+  return 'bytes' in command ? decodeCommand(command.bytes) : command;
+}
 
 type OutLane = { first: number; pending: Transfer[]; enqueued: number };
 
@@ -70,6 +77,10 @@ export class FakeWorld {
   readonly violations: string[] = [];
   readonly delivers: { to: SetId; lane: number; first: number; count: number }[] = [];
   faults: Faults = NO_FAULTS;
+  /** Answers entry by entry, as builds before runs did. */
+  isOld = false;
+  /** Withdrawals that each Set has under way. */
+  gatewayCents = 0;
   issuedCents = 0;
 
   constructor(args: { sets: number; seed: number }) {
@@ -111,7 +122,7 @@ export class FakeWorld {
     homeOf: () => setId(0),
     place: () => null,
     takeId: () => Promise.resolve(null),
-    command: (set, command) => this.#command(set, command),
+    command: (set, command) => this.#command(set, commandOf(command)),
     query: (set, ask) => this.#query(set, ask),
     onEvents: () => {},
     watchGroup: () => {},
@@ -228,15 +239,13 @@ export class FakeWorld {
         return pending.flatMap((transfer, index) => {
           const number = first + index;
           if (number <= Number(cursor.after ?? 0)) return [];
-          const w = new Writer();
-          writeTransfer(w, transfer);
-          return [{ to, lane, number: String(number), transfer: Buffer.from(w.finish()) }];
+          return [{ to, lane, number, transfer }];
         });
       });
-      return {
-        status: 'ok',
-        reply: { ...reply, outbox: { entries: entries.slice(0, ask.outbox?.limit) } },
-      };
+      const page = entries.slice(0, ask.outbox?.limit);
+      const isPacked = ask.outbox?.packed === true && !this.isOld;
+      const outbox = isPacked ? runsOf(page) : plainOf(page);
+      return { status: 'ok', reply: { ...reply, outbox } };
     });
   }
 
@@ -246,12 +255,14 @@ export class FakeWorld {
       lsn: String(books.lsn),
       walletsCents: String(books.walletsCents),
       packetsCents: '0',
-      clearingCents: String(books.clearingCents),
-      issuerCents: String(-books.walletsCents - books.clearingCents),
+      clearingCents: String(books.clearingCents + this.gatewayCents),
+      issuerCents: String(-books.walletsCents - books.clearingCents - this.gatewayCents),
       pendingCents: String(books.pendingCents),
       livePackets: 0,
       wallets: 1,
       pendingTransfers: books.pendingTransfers,
+      gatewayCents: String(this.gatewayCents),
+      pendingPayments: 0,
     };
   }
 
@@ -278,4 +289,45 @@ export class FakeWorld {
     if (clearing !== 0) found.push(`clearing ${clearing}`);
     return found;
   }
+}
+
+type Entry = {
+  readonly to: number;
+  readonly lane: number;
+  readonly number: number;
+  readonly transfer: Transfer;
+};
+
+function plainOf(page: readonly Entry[]): OutboxAnswer__Output {
+  const entries = page.map(({ to, lane, number, transfer }) => {
+    const w = new Writer();
+    writeTransfer(w, transfer);
+    return { to, lane, number: String(number), transfer: Buffer.from(w.finish()) };
+  });
+  return { entries, runs: [] };
+}
+
+/** A run for each stretch of one lane without gaps. */
+function runsOf(page: readonly Entry[]): OutboxAnswer__Output {
+  const runs: { to: number; lane: number; first: number; count: number; w: Writer }[] = [];
+  for (const { to, lane, number, transfer } of page) {
+    let run = runs.at(-1);
+    const fits =
+      run?.to === to && run.lane === lane && number === run.first + run.count ? run : undefined;
+    run = fits ?? { to, lane, first: number, count: 0, w: new Writer() };
+    if (fits === undefined) runs.push(run);
+    const at = run.w.openLength();
+    writeTransfer(run.w, transfer);
+    run.w.patchLength(at);
+    run.count += 1;
+  }
+  return {
+    entries: [],
+    runs: runs.map(({ to, lane, first, w }) => ({
+      to,
+      lane,
+      first: String(first),
+      transfers: Buffer.from(w.finish()),
+    })),
+  };
 }

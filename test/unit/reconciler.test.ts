@@ -2,9 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../lib/core/limits.ts';
 import type { Receipt } from '../../lib/core/outcome.ts';
-import { asId } from '../../lib/core/ids.ts';
-import { cents } from '../../lib/core/units.ts';
-import { parseUserId } from '../../lib/core/user.ts';
 import type { Bus } from '../../lib/port/bus.ts';
 import { createMetrics } from '../../lib/runtime/metrics.ts';
 import type { Held } from '../../reconciler/lane.ts';
@@ -14,20 +11,13 @@ import type { Reconciler } from '../../reconciler/server.ts';
 import { startReconciler } from '../../reconciler/server.ts';
 import type { Router } from '../../router/api.ts';
 import type { Faults } from './reconciler-world.ts';
-import { FakeWorld, NO_FAULTS } from './reconciler-world.ts';
+import { FakeWorld, NO_FAULTS, commandOf } from './reconciler-world.ts';
 
 const SILENT = { info() {}, warn() {}, error() {} };
 const APPLIED: Receipt = { kind: 'applied' };
 
 function held(number: number, bytes = 100): Held {
-  const transfer = {
-    kind: 'claim.credit',
-    packetId: asId(1n),
-    groupId: asId(2n),
-    user: parseUserId('bob')!,
-    amountCents: cents(5),
-  } as const;
-  return { number, transfer, bytes, seenAtMs: 0 };
+  return { number, transfer: new Uint8Array(bytes), seenAtMs: number };
 }
 
 function fill(lane: Lane, from: number, to: number): void {
@@ -106,6 +96,45 @@ describe('a lane', () => {
     });
     lane.acked();
     expect(lane.isIdle).toBe(true);
+  });
+
+  test('tells what has waited longest, until its source has confirmed it', () => {
+    const lane = new Lane();
+    expect(lane.oldest).toBeNull();
+    fill(lane, 1, 2);
+    expect(lane.oldest).toMatchObject({ number: 1, seenAtMs: 1, step: 'deliver' });
+    lane.nextDelivery();
+    lane.received({ receipts: [APPLIED, APPLIED], epoch: 1, lsn: 1 });
+    expect(lane.oldest).toMatchObject({ number: 1, step: 'ack' });
+    lane.nextAck();
+    fill(lane, 3, 4);
+    lane.nextDelivery();
+    lane.received({ receipts: [APPLIED, APPLIED], epoch: 1, lsn: 2 });
+    fill(lane, 5, 5);
+    lane.ackFailed();
+    expect(lane.oldest).toMatchObject({ number: 1, step: 'ack' });
+    lane.nextAck();
+    lane.nextDelivery();
+    lane.received({ receipts: [APPLIED], epoch: 1, lsn: 3 });
+    lane.acked();
+    expect(lane.oldest).toMatchObject({ number: 5, seenAtMs: 5, step: 'ack' });
+    lane.nextAck();
+    lane.acked();
+    expect([lane.oldest, lane.isIdle]).toEqual([null, true]);
+  });
+
+  test('halves what is refused, down to one, and doubles again when something passes', () => {
+    const lane = new Lane();
+    fill(lane, 1, 300);
+    const sizes: number[] = [];
+    for (let tries = 0; tries < 10; tries++) {
+      sizes.push(lane.nextDelivery()?.held.length ?? 0);
+      lane.deliveryRefused();
+    }
+    expect(sizes).toEqual([256, 128, 64, 32, 16, 8, 4, 2, 1, 1]);
+    lane.nextDelivery();
+    lane.received({ receipts: [APPLIED], epoch: 1, lsn: 1 });
+    expect(lane.nextDelivery()).toMatchObject({ first: 2, held: { length: 2 } });
   });
 
   test('keeps the tombstones that came while an ack was on its way', () => {
@@ -220,8 +249,9 @@ function hasty(router: Router): Router {
     ...router,
     command: async (set, command, options) => {
       const answer = await router.command(set, command, options);
-      if (command.type !== 'transfer.deliver' || answer.outcome.status === 'ok') return answer;
-      const receipts = command.transfers.map(() => APPLIED);
+      const sent = commandOf(command);
+      if (sent.type !== 'transfer.deliver' || answer.outcome.status === 'ok') return answer;
+      const receipts = sent.transfers.map(() => APPLIED);
       return { ...answer, outcome: { type: 'transfer.deliver', status: 'ok', receipts } };
     },
   };
@@ -311,13 +341,67 @@ describe('the courier', () => {
     const router: Router = {
       ...world.router,
       command: (set, command, options) => {
-        if (command.type === 'transfer.deliver') order.push(command.lane);
+        const sent = commandOf(command);
+        if (sent.type === 'transfer.deliver') order.push(sent.lane);
         return world.router.command(set, command, options);
       },
     };
     const reconciler = start(world, { router });
     await world.clock.advanceSettled(200);
     expect(order).toEqual([1, 2, 2]);
+    await reconciler.stop();
+  });
+
+  test('[S3] large credits of every destination go before the small ones of any', async () => {
+    const world = new FakeWorld({ sets: 4, seed: 11 });
+    for (let to = 1; to < 4; to++) {
+      for (let index = 0; index < 300; index++) world.owe({ from: 0, to, amountCents: 100 });
+      world.owe({ from: 0, to, amountCents: 9_000 });
+    }
+    const order: [number, number][] = [];
+    const router: Router = {
+      ...world.router,
+      command: (set, command, options) => {
+        const sent = commandOf(command);
+        if (sent.type === 'transfer.deliver') order.push([sent.lane, set]);
+        return world.router.command(set, command, options);
+      },
+    };
+    const reconciler = start(world, { router });
+    await world.clock.advanceSettled(200);
+    expect(order.slice(0, 6)).toEqual([
+      ...[1, 2, 3].map((set) => [1, set]),
+      ...[1, 2, 3].map((set) => [2, set]),
+    ]);
+    expect(world.pendingTransfers).toBe(0);
+    await reconciler.stop();
+  });
+
+  test('[S3] a slow destination holds up no other, and its large credits not each other', async () => {
+    const world = new FakeWorld({ sets: 3, seed: 12 });
+    const router: Router = {
+      ...world.router,
+      command: (set, command, options) => {
+        if (set !== 1) return world.router.command(set, command, options);
+        return new Promise((resolve) => {
+          world.clock.after(3_000, () => resolve(world.router.command(set, command, options)));
+        });
+      },
+    };
+    const reconciler = start(world, { router });
+    for (let index = 0; index < 900; index++) world.owe({ from: 0, to: 1, amountCents: 100 });
+    await world.clock.advanceSettled(400);
+    world.owe({ from: 0, to: 1, amountCents: 9_000 });
+    for (let index = 0; index < 900; index++) world.owe({ from: 0, to: 2, amountCents: 100 });
+    await world.clock.advanceSettled(600);
+    // The slow one has been asked for a second; the other has everything.
+    expect([world.of(1).walletsCents, world.of(2).walletsCents]).toEqual([0, 90_000]);
+    await world.clock.advanceSettled(2_800);
+    // The large one did not wait for the small ones that were there before it.
+    expect(world.of(1).booked.get(1)?.length).toBe(1);
+    expect(world.of(1).booked.get(2)?.length).toBeLessThanOrEqual(512);
+    await world.clock.advanceSettled(30_000);
+    expect(world.check()).toEqual([]);
     await reconciler.stop();
   });
 
@@ -357,6 +441,7 @@ describe('where every cent is', () => {
       walletsCents: 0,
       packetsCents: 0,
       inFlightCents: 700,
+      gatewayCents: 0,
       issuedCents: 700,
       pendingCents: 700,
       pendingTransfers: 1,
@@ -372,6 +457,16 @@ describe('where every cent is', () => {
       mismatchCents: 0,
     });
     await reconciler.stop();
+  });
+
+  test('a withdrawal that the gateway has not answered is in flight, and no mismatch', async () => {
+    const world = new FakeWorld({ sets: 2, seed: 8 });
+    world.gatewayCents = 76;
+    expect(await count(world)).toMatchObject({
+      inFlightCents: 152,
+      gatewayCents: 152,
+      mismatchCents: 0,
+    });
   });
 
   test('money that was confirmed and never booked is a mismatch, and money booked twice', async () => {

@@ -8,9 +8,11 @@ import { Envelope } from './icons.tsx';
 import { NewGroupDialog } from './new-group-dialog.tsx';
 import { PacketDialog } from './packet-dialog.tsx';
 import { PacketSheet } from './packet-sheet.tsx';
+import { TopUpDialog } from './top-up-dialog.tsx';
 
 export type Opened =
   | { readonly kind: 'new_group' }
+  | { readonly kind: 'top_up' }
   | { readonly kind: 'new_packet'; readonly groupId: string }
   | { readonly kind: 'packet'; readonly packetId: string };
 
@@ -23,7 +25,7 @@ export function Chat(props: { readonly model: ChatModel }) {
   const close = (): void => setOpened(null);
   return (
     <div class={`chat ${log === null ? 'shows-list' : 'shows-group'}`}>
-      <Header model={model} />
+      <Header model={model} onTopUp={() => setOpened({ kind: 'top_up' })} />
       <div class="panes">
         <GroupList model={model} onNew={() => setOpened({ kind: 'new_group' })} />
         {log === null ? (
@@ -51,6 +53,8 @@ function Dialogs(props: {
       return null;
     case 'new_group':
       return <NewGroupDialog model={model} onClose={onClose} />;
+    case 'top_up':
+      return <TopUpDialog model={model} onClose={onClose} />;
     case 'new_packet':
       return <PacketSheet model={model} groupId={opened.groupId} onClose={onClose} />;
     case 'packet':

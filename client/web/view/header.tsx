@@ -5,8 +5,8 @@ import { Envelope, LeaveIcon } from './icons.tsx';
 
 const STATES = { connected: 'Online', connecting: 'Connecting…', closed: 'Signed out' } as const;
 
-export function Header(props: { readonly model: ChatModel }) {
-  const { model } = props;
+export function Header(props: { readonly model: ChatModel; readonly onTopUp: () => void }) {
+  const { model, onTopUp } = props;
   const { state } = model;
   return (
     <header class="header">
@@ -27,6 +27,15 @@ export function Header(props: { readonly model: ChatModel }) {
         <span class="connection-text">{STATES[state]}</span>
       </span>
       <Money model={model} />
+      <button
+        class="icon-button on-red"
+        data-testid="top-up"
+        aria-label="Top up"
+        title="Top up"
+        onClick={onTopUp}
+      >
+        +
+      </button>
       <span class="me" title={model.me}>
         <Avatar name={model.me} />
         <span class="me-name">{model.me}</span>

@@ -15,6 +15,8 @@ import { freePort, LOOPBACK } from '../../rig/ports.ts';
 import { RigProcess } from '../../rig/process.ts';
 import { Proxy } from '../../rig/proxy.ts';
 import type { Rig } from '../../rig/rig.ts';
+import type { Vote } from './vote.ts';
+import { readVote } from './vote.ts';
 
 export const SET = setId(1);
 export const REPLICAS = 3;
@@ -44,14 +46,6 @@ export type SetNode = {
   readonly links: readonly Proxy[];
   /** While there is such a file, the process starts as an old build. */
   readonly oldFlag: string;
-};
-
-/** How far one replica is, by its own rows. */
-export type Vote = {
-  readonly isVoter: boolean;
-  readonly headLsn: number;
-  readonly commitLsn: number;
-  readonly projectedLsn: number;
 };
 
 /** One Set on three real MariaDB servers and two set-node processes. */
@@ -161,22 +155,9 @@ export class Cluster {
     }
   }
 
-  /** Is this replica a voter by its own word: an alive row with its incarnation? Plain SQL. */
+  /** What replica `index` says of itself. */
   async vote(index: number): Promise<Vote> {
-    const database = databaseOf(SET);
-    const [row] = await this.server(index).query(
-      `SELECT (SELECT COUNT(*) FROM ${database}.replica_state s JOIN ${database}.alive a
-                 ON a.set_id = s.set_id AND a.incarnation = s.incarnation) AS voters,
-              (SELECT COALESCE(MAX(lsn), 0) FROM ${database}.journal) AS head,
-              (SELECT COALESCE(MAX(commit_lsn), 0) FROM ${database}.commit_point) AS committed,
-              (SELECT COALESCE(MAX(projected_lsn), 0) FROM ${database}.projection_state) AS projected`,
-    );
-    return {
-      isVoter: Number(row?.['voters']) === 1,
-      headLsn: Number(row?.['head']),
-      commitLsn: Number(row?.['committed']),
-      projectedLsn: Number(row?.['projected']),
-    };
+    return readVote({ server: this.server(index), set: SET });
   }
 
   /** Starts whatever does not run, wakes whatever stands still, takes away every fault of a link. */
@@ -242,6 +223,7 @@ async function nodeProcess(args: {
       ...nodeArgs,
       ...(options.hasOldNode ? ['--import', oldBuild(oldFlag)] : []),
       MAIN,
+      ...(options.hasOldNode ? ['--new-set-rules=1'] : []),
       `--topology-file=${topologyFile}`,
       `--node-slot=${slot}`,
       `--key-file=${join(rig.dir, 'keys')}`,

@@ -1,10 +1,9 @@
-import { cp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Figure, Result } from '../../cli.ts';
 import { figure, resultOf } from '../../cli.ts';
 import { rounded } from '../../bench/statistics.ts';
 import { Rig } from '../../rig/rig.ts';
+import { keepLogs } from '../keep.ts';
 import { verdictFigures } from './figures.ts';
 import { QUORUM, REPLICAS } from './cluster.ts';
 import type { SetSabotage } from './sabotage.ts';
@@ -97,12 +96,9 @@ function endFigures(world: SetWorld, ending: Ending): Figure[] {
   ];
 }
 
-/** Logs and history, without the servers' data: what an inquest needs first. */
+/** Logs and history: what an inquest needs first. */
 async function keep(rig: Rig, world: SetWorld | null): Promise<string> {
-  const dir = join(tmpdir(), `hb-set-proof-${process.pid}-${Date.now()}`);
-  const isData = (path: string): boolean =>
-    /\/(data|old-copy)(\/|$)/.test(path.slice(rig.dir.length));
-  await cp(rig.dir, dir, { recursive: true, filter: (path) => !isData(path) });
+  const dir = await keepLogs(rig, 'set-proof');
   await world?.clients.history.recorder.write(join(dir, 'history.jsonl'));
   return dir;
 }

@@ -1,6 +1,7 @@
 /** Lies that the proofs of a Set have to find out: a proof that cannot fail proves nothing. */
 import { unreachable } from '../../../lib/core/assert.ts';
 import type { Entry } from '../../../lib/core/journal-entry.ts';
+import type { MariaDb } from '../../rig/mariadb.ts';
 import { databaseOf } from '../../rig/mariadb.ts';
 import { Findings } from '../findings.ts';
 import { sumOf } from '../../../reconciler/audit/sum.ts';
@@ -65,19 +66,33 @@ async function extraCent(world: SetWorld): Promise<void> {
   if (changed === undefined) throw new Error('the claim is not in the journal');
   const payload = Buffer.from(changed.payload);
   payload.writeBigInt64LE(BigInt(told.amountCents + 1), payload.indexOf(amount));
-  let prev: Uint8Array = changed.prev;
-  for (const entry of entries.slice(at)) {
-    const next: Entry = { ...entry, prev, ...(entry === changed ? { payload } : {}) };
+  await forgePayload({ servers: world.cluster.servers, set: SET, entries, at, payload });
+  world.note(`sabotage: a cent more in LSN ${changed.lsn}`);
+}
+
+/** Another payload in one entry, on these servers, with checksums and chain made right again. */
+export async function forgePayload(args: {
+  readonly servers: readonly MariaDb[];
+  readonly set: number;
+  readonly entries: readonly Entry[];
+  /** Place of the entry in `entries`. */
+  readonly at: number;
+  readonly payload: Uint8Array;
+}): Promise<void> {
+  const { servers, set, entries, at, payload } = args;
+  let prev = entries[at]?.prev ?? new Uint8Array();
+  for (const [index, entry] of entries.entries()) {
+    if (index < at) continue;
+    const next: Entry = { ...entry, prev, ...(index === at ? { payload } : {}) };
     const sum = sumOf(next);
-    for (const server of world.cluster.servers) {
+    for (const server of servers) {
       await server.query(
-        `UPDATE ${databaseOf(SET)}.journal SET prev = ?, sum = ?, payload = ? WHERE lsn = ?`,
+        `UPDATE ${databaseOf(set)}.journal SET prev = ?, sum = ?, payload = ? WHERE lsn = ?`,
         [Buffer.from(prev), sum, Buffer.from(next.payload), entry.lsn],
       );
     }
     prev = sum;
   }
-  world.note(`sabotage: a cent more in LSN ${changed.lsn}`);
 }
 
 /** Remembers one acknowledged share with a cent more than it was. */

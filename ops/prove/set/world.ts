@@ -9,12 +9,13 @@ import { Findings } from '../findings.ts';
 import { pause } from '../member.ts';
 import type { Rig } from '../../rig/rig.ts';
 import { Clients } from './clients.ts';
-import type { ClusterOptions, SetNode, Vote } from './cluster.ts';
+import type { ClusterOptions, SetNode } from './cluster.ts';
 import { Cluster, QUORUM, SET } from './cluster.ts';
 import { readDisk } from './disk-rows.ts';
 import type { Disk } from './disk.ts';
 import type { Verdict } from './verdict.ts';
 import { judge } from './verdict.ts';
+import type { Vote } from './vote.ts';
 import { Watch } from './watch.ts';
 
 /** The invariants' bounds: once faults stop, three replicas are identical within this. */

@@ -5,7 +5,8 @@ const CREATES_ALONE = {
   file: 'reconciler/lane.ts',
   find: `      if (count > 0 && bytes > DELIVERY_BYTES_MAX) break;`,
   replace: `      if (count > 0 && bytes > DELIVERY_BYTES_MAX) break;
-      if (count > 0 && [head, each].some((one) => one.transfer.kind === 'packet.create')) break;`,
+      // Code 1 is packet.create.
+      if (count > 0 && [head, each].some((one) => one.transfer[0] === 1)) break;`,
 } as const;
 
 /** Where a delivery has failed, whatever the reason. */
@@ -37,7 +38,7 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
         replace: `${NO_RECEIPTS}
       const [oldest] = delivery.held;
       const isLate = oldest !== undefined && clock.monotonicMs() - oldest.seenAtMs > 2_000;
-      if (isLate && oldest.transfer.kind === 'packet.create') ${TAKE_BACK}`,
+      if (isLate && oldest.transfer[0] === 1) ${TAKE_BACK}`,
       },
     ],
     rule: /^M[28] /,
@@ -56,15 +57,17 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'reconciler/courier.ts',
-        find: `  #send(to: SetId, command: Command): ReturnType<Router['command']> {`,
-        replace: `  #publish(to: SetId, command: Extract<Command, { type: 'transfer.deliver' }>) {
+        find: `  #send(to: SetId, command: Command | EncodedCommand): ReturnType<Router['command']> {`,
+        replace: `  #publish(to: SetId, command: EncodedCommand & { type: 'transfer.deliver' }) {
     void this.#send(to, command);
-    const receipts = command.transfers.map(() => ({ kind: 'applied' }) as const);
+    // The head ends with the count, u16.
+    const count = (command.bytes[12] ?? 0) + 256 * (command.bytes[13] ?? 0);
+    const receipts = Array.from({ length: count }, () => ({ kind: 'applied' }) as const);
     const outcome: Outcome = { type: command.type, status: 'ok', receipts };
     return { outcome, mark: { setId: to, epoch: 0, lsn: 0 } };
   }
 
-  #send(to: SetId, command: Command): ReturnType<Router['command']> {`,
+  #send(to: SetId, command: Command | EncodedCommand): ReturnType<Router['command']> {`,
       },
     ],
     rule: /^M[28] /,
@@ -106,7 +109,7 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
         replace: `${NO_RECEIPTS}
       const [head] = delivery.held;
       const isRefused = retryOf(outcome.status) === 'retry';
-      if (isRefused && head?.transfer.kind === 'packet.create') ${TAKE_BACK}`,
+      if (isRefused && head?.transfer[0] === 1) ${TAKE_BACK}`,
       },
     ],
     rule: /^M[28] /,
@@ -171,9 +174,9 @@ export const MONEY_MUTANTS: readonly Mutant[] = [
         replace: `        cursor: { ms: 0, sequence: 0 },`,
       },
       {
-        file: 'set-node/machine/apply.ts',
-        find: `    cursor.ms > ms || (cursor.ms === ms && cursor.sequence >= sequence + outcome.count),`,
-        replace: `    cursor.ms >= ms,`,
+        file: 'set-node/machine/state.ts',
+        find: `      cursor.ms > ms || (cursor.ms === ms && cursor.sequence >= sequence + count),`,
+        replace: `      cursor.ms >= ms,`,
       },
     ],
     rule: /^I1 /,

@@ -5,9 +5,11 @@ import type { Claim as _hongbao_Claim, Claim__Output as _hongbao_Claim__Output }
 export interface ClaimsAnswer {
   'claims'?: (_hongbao_Claim)[];
   'best'?: (_hongbao_Claim | null);
+  'kind'?: (string);
 }
 
 export interface ClaimsAnswer__Output {
   'claims': (_hongbao_Claim__Output)[];
   'best': (_hongbao_Claim__Output | null);
+  'kind': (string);
 }

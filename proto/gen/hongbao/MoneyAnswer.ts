@@ -12,6 +12,8 @@ export interface MoneyAnswer {
   'livePackets'?: (number);
   'wallets'?: (number);
   'pendingTransfers'?: (number);
+  'gatewayCents'?: (number | string | Long);
+  'pendingPayments'?: (number);
 }
 
 export interface MoneyAnswer__Output {
@@ -24,4 +26,6 @@ export interface MoneyAnswer__Output {
   'livePackets': (number);
   'wallets': (number);
   'pendingTransfers': (number);
+  'gatewayCents': (string);
+  'pendingPayments': (number);
 }

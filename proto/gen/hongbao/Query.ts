@@ -13,6 +13,11 @@ import type { LastSeqsQuery as _hongbao_LastSeqsQuery, LastSeqsQuery__Output as 
 import type { LedgerQuery as _hongbao_LedgerQuery, LedgerQuery__Output as _hongbao_LedgerQuery__Output } from '../hongbao/LedgerQuery.ts';
 import type { OutboxQuery as _hongbao_OutboxQuery, OutboxQuery__Output as _hongbao_OutboxQuery__Output } from '../hongbao/OutboxQuery.ts';
 import type { MoneyQuery as _hongbao_MoneyQuery, MoneyQuery__Output as _hongbao_MoneyQuery__Output } from '../hongbao/MoneyQuery.ts';
+import type { PaymentsQuery as _hongbao_PaymentsQuery, PaymentsQuery__Output as _hongbao_PaymentsQuery__Output } from '../hongbao/PaymentsQuery.ts';
+import type { JournalQuery as _hongbao_JournalQuery, JournalQuery__Output as _hongbao_JournalQuery__Output } from '../hongbao/JournalQuery.ts';
+import type { StatementQuery as _hongbao_StatementQuery, StatementQuery__Output as _hongbao_StatementQuery__Output } from '../hongbao/StatementQuery.ts';
+import type { StatisticsQuery as _hongbao_StatisticsQuery, StatisticsQuery__Output as _hongbao_StatisticsQuery__Output } from '../hongbao/StatisticsQuery.ts';
+import type { LanesQuery as _hongbao_LanesQuery, LanesQuery__Output as _hongbao_LanesQuery__Output } from '../hongbao/LanesQuery.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Query {
@@ -31,7 +36,12 @@ export interface Query {
   'ledger'?: (_hongbao_LedgerQuery | null);
   'outbox'?: (_hongbao_OutboxQuery | null);
   'money'?: (_hongbao_MoneyQuery | null);
-  'ask'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money";
+  'payments'?: (_hongbao_PaymentsQuery | null);
+  'journal'?: (_hongbao_JournalQuery | null);
+  'statement'?: (_hongbao_StatementQuery | null);
+  'statistics'?: (_hongbao_StatisticsQuery | null);
+  'lanes'?: (_hongbao_LanesQuery | null);
+  'ask'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money"|"payments"|"journal"|"statement"|"statistics"|"lanes";
 }
 
 export interface Query__Output {
@@ -50,5 +60,10 @@ export interface Query__Output {
   'ledger'?: (_hongbao_LedgerQuery__Output | null);
   'outbox'?: (_hongbao_OutboxQuery__Output | null);
   'money'?: (_hongbao_MoneyQuery__Output | null);
-  'ask'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money";
+  'payments'?: (_hongbao_PaymentsQuery__Output | null);
+  'journal'?: (_hongbao_JournalQuery__Output | null);
+  'statement'?: (_hongbao_StatementQuery__Output | null);
+  'statistics'?: (_hongbao_StatisticsQuery__Output | null);
+  'lanes'?: (_hongbao_LanesQuery__Output | null);
+  'ask'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money"|"payments"|"journal"|"statement"|"statistics"|"lanes";
 }

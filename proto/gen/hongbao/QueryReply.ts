@@ -13,6 +13,11 @@ import type { LastSeqsAnswer as _hongbao_LastSeqsAnswer, LastSeqsAnswer__Output 
 import type { LedgerAnswer as _hongbao_LedgerAnswer, LedgerAnswer__Output as _hongbao_LedgerAnswer__Output } from '../hongbao/LedgerAnswer.ts';
 import type { OutboxAnswer as _hongbao_OutboxAnswer, OutboxAnswer__Output as _hongbao_OutboxAnswer__Output } from '../hongbao/OutboxAnswer.ts';
 import type { MoneyAnswer as _hongbao_MoneyAnswer, MoneyAnswer__Output as _hongbao_MoneyAnswer__Output } from '../hongbao/MoneyAnswer.ts';
+import type { PaymentsAnswer as _hongbao_PaymentsAnswer, PaymentsAnswer__Output as _hongbao_PaymentsAnswer__Output } from '../hongbao/PaymentsAnswer.ts';
+import type { JournalAnswer as _hongbao_JournalAnswer, JournalAnswer__Output as _hongbao_JournalAnswer__Output } from '../hongbao/JournalAnswer.ts';
+import type { StatementAnswer as _hongbao_StatementAnswer, StatementAnswer__Output as _hongbao_StatementAnswer__Output } from '../hongbao/StatementAnswer.ts';
+import type { StatisticsAnswer as _hongbao_StatisticsAnswer, StatisticsAnswer__Output as _hongbao_StatisticsAnswer__Output } from '../hongbao/StatisticsAnswer.ts';
+import type { LanesAnswer as _hongbao_LanesAnswer, LanesAnswer__Output as _hongbao_LanesAnswer__Output } from '../hongbao/LanesAnswer.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface QueryReply {
@@ -32,7 +37,12 @@ export interface QueryReply {
   'ledger'?: (_hongbao_LedgerAnswer | null);
   'outbox'?: (_hongbao_OutboxAnswer | null);
   'money'?: (_hongbao_MoneyAnswer | null);
-  'answer'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money";
+  'payments'?: (_hongbao_PaymentsAnswer | null);
+  'journal'?: (_hongbao_JournalAnswer | null);
+  'statement'?: (_hongbao_StatementAnswer | null);
+  'statistics'?: (_hongbao_StatisticsAnswer | null);
+  'lanes'?: (_hongbao_LanesAnswer | null);
+  'answer'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money"|"payments"|"journal"|"statement"|"statistics"|"lanes";
 }
 
 export interface QueryReply__Output {
@@ -52,5 +62,10 @@ export interface QueryReply__Output {
   'ledger'?: (_hongbao_LedgerAnswer__Output | null);
   'outbox'?: (_hongbao_OutboxAnswer__Output | null);
   'money'?: (_hongbao_MoneyAnswer__Output | null);
-  'answer'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money";
+  'payments'?: (_hongbao_PaymentsAnswer__Output | null);
+  'journal'?: (_hongbao_JournalAnswer__Output | null);
+  'statement'?: (_hongbao_StatementAnswer__Output | null);
+  'statistics'?: (_hongbao_StatisticsAnswer__Output | null);
+  'lanes'?: (_hongbao_LanesAnswer__Output | null);
+  'answer'?: "wallet"|"arriving"|"groupHints"|"membership"|"group"|"invite"|"packet"|"claims"|"history"|"lastSeqs"|"ledger"|"outbox"|"money"|"payments"|"journal"|"statement"|"statistics"|"lanes";
 }

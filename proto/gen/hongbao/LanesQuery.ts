@@ -1,0 +1,8 @@
+// Original file: proto/hongbao.proto
+
+
+export interface LanesQuery {
+}
+
+export interface LanesQuery__Output {
+}
