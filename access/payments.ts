@@ -16,7 +16,10 @@ import { Bucket } from './admission.ts';
 
 export const CALLBACK_PATH = '/v1/payments/callback';
 
-/** Of one address: callbacks that are not from the gateway. Those that are cost nothing. */
+/**
+ * Of one address: callbacks that are not from the gateway. Those that are cost nothing, and are heard
+ * whatever else comes from there: behind a proxy all senders have one address.
+ */
 const REFUSALS_PER_SECOND = 1;
 const REFUSALS_BURST = 20;
 /** Addresses that are remembered for that, 100 bytes each; the longest unheard is forgotten first. */
@@ -70,14 +73,7 @@ export class Callbacks {
   }
 
   async #decide(received: ReceivedCallback, from: string): Promise<CallbackAnswer> {
-    const { gateway, clock } = this.#args;
-    const now = clock.monotonicMs();
-    const known = this.#buckets.get(from);
-    if (known !== undefined && known.waitUntilMs > now) {
-      const retryAfterMs = known.waitUntilMs - now;
-      return { status: 429, code: 'rate_limited', retryAfterMs };
-    }
-    const verdict = gateway.verify(received);
+    const verdict = this.#args.gateway.verify(received);
     if (!verdict.ok) return this.#refuse(verdict.reason, from);
     const answer = await this.#settle(verdict.callback);
     // It comes again with the same bytes if the gateway so wishes: nothing was done.
@@ -89,6 +85,9 @@ export class Callbacks {
     const { clock, log } = this.#args;
     const now = clock.monotonicMs();
     const known = this.#buckets.get(from);
+    if (known !== undefined && known.waitUntilMs > now) {
+      return { status: 429, code: 'rate_limited', retryAfterMs: known.waitUntilMs - now };
+    }
     const limits = { perSecond: REFUSALS_PER_SECOND, burst: REFUSALS_BURST, nowMs: now };
     const bucket = known?.bucket ?? new Bucket(limits);
     this.#buckets.delete(from);
@@ -119,7 +118,8 @@ export class Callbacks {
 
 /** What a refusal of the Set is to the gateway. */
 function answerOf(status: Status): CallbackAnswer {
-  if (retryOf(status) === 'final') {
+  // A full Set has room again some day, and the money has been paid.
+  if (retryOf(status) === 'final' && status !== 'issue_limit') {
     return { status: httpOf(status), code: status, retryAfterMs: 0 };
   }
   return { status: 503, code: status, retryAfterMs: RETRY_AFTER_MS };

@@ -6,6 +6,7 @@ export type AuditMetrics = {
   readonly lag: Gauge;
   readonly lsn: Gauge;
   readonly active: Gauge;
+  readonly horizon: Gauge;
   readonly violations: Counter;
 };
 
@@ -33,6 +34,10 @@ export function auditMetrics(metrics: Metrics): AuditMetrics {
     active: metrics.gauge({
       name: 'hongbao_audit_active',
       help: '1 while this reconciler audits',
+    }),
+    horizon: metrics.gauge({
+      name: 'hongbao_audit_horizon_seconds',
+      help: 'How long ended packets, answers and payments stay in memory',
     }),
     violations: metrics.counter({
       name: 'hongbao_audit_violations_total',

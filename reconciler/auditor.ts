@@ -14,6 +14,7 @@ import type { Finding } from './audit/feed.ts';
 import { Feed } from './audit/feed.ts';
 import type { Horizon } from './audit/needs.ts';
 import { NotTheFormat } from './audit/reader.ts';
+import type { SetBooks } from './audit/set-books.ts';
 import { Checkpoints } from './checkpoints.ts';
 
 export type AuditTimes = {
@@ -25,6 +26,10 @@ export type AuditTimes = {
   readonly checkpointMs: number;
   /** What ended longer ago leaves memory (SPEC AU4). */
   readonly horizonMs: number;
+  /** The same at least, when there is too much of it. */
+  readonly horizonMsMin: number;
+  /** Packets, claims, answers and payments in memory beyond which the horizon comes nearer. */
+  readonly keptMax: number;
 };
 
 const TIMES: AuditTimes = {
@@ -32,6 +37,9 @@ const TIMES: AuditTimes = {
   lanesMs: 1_000,
   checkpointMs: 30_000,
   horizonMs: 3_600_000,
+  horizonMsMin: 300_000,
+  // About 200 bytes each.
+  keptMax: 4_000_000,
 };
 const PAGE_BYTES = 1_048_576;
 const PAGE_DEADLINE_MS = 5_000;
@@ -45,7 +53,7 @@ const CAUGHT_UP_MS = 5_000;
 const CLOCKS_MS = 30_000;
 /** Then people are told what an entry waits for. */
 const LONG_WAIT_MS = 10_000;
-/** A checkpoint that takes long to make is made less often. */
+/** Judging stands still while a checkpoint is taken down: one that takes long is made less often. */
 const CHECKPOINT_SHARE = 50;
 
 export type AuditorArgs = {
@@ -76,17 +84,22 @@ export class Auditor {
   /** Since when entries of a Set have waited for the same thing, monotonic. */
   readonly #waits = new Map<number, { readonly what: string; readonly sinceMs: number }>();
   #stopped = false;
+  /** What `horizonMs` is just now. */
+  #horizonMs: number;
   #savedAtMs = 0;
   #saveCostMs = 0;
   #saving: Promise<void> | null = null;
+  /** A checkpoint is taken down: the books stand still. */
+  #isTaking = false;
   readonly #timer: { cancel(): void };
 
   constructor(args: AuditorArgs) {
     this.#args = args;
     this.#times = { ...TIMES, ...args.times };
+    this.#horizonMs = this.#times.horizonMs;
     this.#metrics = auditMetrics(args.metrics);
-    const { store, log } = args;
-    this.#checkpoints = store === null ? null : new Checkpoints({ store, log });
+    const { store, clock, log } = args;
+    this.#checkpoints = store === null ? null : new Checkpoints({ store, clock, log });
     this.#savedAtMs = args.clock.monotonicMs();
     this.#timer = args.clock.every(this.#times.pollMs, () => this.#tick());
     this.#metrics.mismatch.set(0);
@@ -109,16 +122,19 @@ export class Auditor {
     const now = this.#args.clock.monotonicMs();
     const feed = this.#feed;
     if (feed === null) return 0;
-    return Math.max(0, ...[...feed.books.sets()].map(({ setId }) => feed.lagMs(setId, now)));
+    return Math.max(0, ...this.#serving(feed).map(({ setId }) => feed.lagMs(setId, now)));
   }
 
-  /** Writes a last checkpoint. */
+  /** Writes a last checkpoint, if it is this one that audits. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
+    // What another has audited since is further on than these books.
+    const mayWrite = this.#isActive;
     this.#stopped = true;
     this.#timer.cancel();
     await this.#saving;
-    if (this.#feed !== null && this.#unproved.size === 0) await this.#save(this.#feed);
+    const feed = this.#feed;
+    if (mayWrite && feed !== null && this.#unproved.size === 0) await this.#save(feed);
   }
 
   get #isActive(): boolean {
@@ -134,16 +150,29 @@ export class Auditor {
       return;
     }
     const feed = this.#feed;
+    this.#addSets(feed);
     for (const set of this.#args.router.sets()) {
-      feed.addSet(set, this.#args.clock.monotonicMs());
       if (this.#running.has(set)) continue;
       this.#running.add(set);
       void this.#readSet(set);
       void this.#hearSet(set);
     }
-    this.#forget(feed);
+    if (!this.#isTaking) this.#forget(feed);
     this.#show(feed);
     this.#saveSometimes(feed);
+  }
+
+  /** Sets may join while this runs. */
+  #addSets(feed: Feed): void {
+    const nowMs = this.#args.clock.monotonicMs();
+    for (const set of this.#args.router.sets()) feed.addSet(set, nowMs);
+  }
+
+  /** Books of Sets that serve: nothing more comes of one that was retired. */
+  #serving(feed: Feed): SetBooks[] {
+    return this.#args.router
+      .sets()
+      .flatMap((set) => (feed.books.has(set) ? [feed.books.set(set)] : []));
   }
 
   async #start(): Promise<void> {
@@ -158,14 +187,21 @@ export class Auditor {
   #begin(from: ClusterDump | null): void {
     const { router, clock, log } = this.#args;
     this.#unproved.clear();
+    const serving = new Set<number>(router.sets());
     for (const { setId, lsn, sum } of from?.sets ?? []) {
-      if (lsn > 0) this.#unproved.set(setId, new Uint8Array(sum));
+      if (lsn > 0 && serving.has(setId)) this.#unproved.set(setId, new Uint8Array(sum));
     }
     const onFinding = (finding: Finding): void => this.#find(finding);
     const nowMs = clock.monotonicMs();
     this.#feed = new Feed({ sets: router.sets(), nowMs, onFinding, from });
     const lsns = Object.fromEntries((from?.sets ?? []).map(({ setId, lsn }) => [setId, lsn]));
     log.info('audit_begins', { after: lsns });
+  }
+
+  /** A journal does not have the entry that the checkpoint ends with: reading all of it says why. */
+  #beginAnew(set: SetId, lsn: number): void {
+    this.#args.log.error('audit_checkpoint_foreign', { set, lsn });
+    this.#begin(null);
   }
 
   #find(finding: Finding): void {
@@ -206,17 +242,19 @@ export class Auditor {
       const [last, ...rest] = entries;
       if (last === undefined) return false;
       if (!isEntry(last, { lsn: next, sum })) {
-        this.#args.log.error('audit_checkpoint_foreign', { set, lsn: next });
-        this.#begin(null);
+        this.#beginAnew(set, next);
         return true;
       }
       this.#unproved.delete(set);
       entries = rest;
     }
     const commitLsn = Number(page.commitLsn);
+    // Before what names a Set that joined since the last tick.
+    this.#addSets(feed);
     feed.offer(set, { entries, commitLsn, atMs });
     await this.#advance(feed);
-    return (feed.next(set) ?? commitLsn) < commitLsn;
+    // A replica that knows of more than it has would be asked without a pause.
+    return entries.length > 0 && (feed.next(set) ?? commitLsn) < commitLsn;
   }
 
   /** Asks a Set's leader for its lanes, at once when an entry of another Set waits for its word. */
@@ -229,11 +267,17 @@ export class Auditor {
       if (this.#isActive && feed !== null && (isDue || feed.wantsHorizon(set))) {
         askedAtMs = clock.monotonicMs();
         const asked = feed.ask();
+        const seenLsn = feed.books.set(set).lsn;
         const { reply } = await router.query(set, { lanes: {} });
         const lanes = reply?.lanes ?? null;
         if (reply !== null && lanes !== null && this.#feed === feed) {
           const value = horizonOf(Number(reply.asOfLsn), lanes);
-          feed.horizon(set, { asked, atMs: askedAtMs, value });
+          if (value.lsn < seenLsn && this.#unproved.has(set)) {
+            // No page will ever show the entry that the checkpoint ends with.
+            this.#beginAnew(set, seenLsn);
+            continue;
+          }
+          feed.horizon(set, { asked, atMs: askedAtMs, value, seenLsn });
           await this.#advance(feed);
         }
       }
@@ -243,7 +287,7 @@ export class Auditor {
 
   /** One at a time, in slices: couriers share this thread. */
   async #advance(feed: Feed): Promise<void> {
-    if (this.#advancing) return;
+    if (this.#advancing || this.#isTaking) return;
     this.#advancing = true;
     const { clock } = this.#args;
     try {
@@ -252,22 +296,37 @@ export class Auditor {
         const isMore = feed.advance(() => clock.monotonicMs() < end);
         if (!isMore || this.#stopped || this.#feed !== feed) return;
         await sleep(clock, 0);
+        if (this.#isTaking) return;
       }
     } finally {
       this.#advancing = false;
     }
   }
 
+  /** Shorter while there is too much in memory, bit by bit, and longer again. */
+  #horizonNow(feed: Feed): number {
+    const { horizonMs, horizonMsMin, keptMax } = this.#times;
+    const { forgettable } = feed.books;
+    if (forgettable > keptMax) this.#horizonMs = Math.max(horizonMsMin, this.#horizonMs * 0.95);
+    else if (forgettable < keptMax * 0.8)
+      this.#horizonMs = Math.min(horizonMs, this.#horizonMs * 1.05);
+    this.#metrics.horizon.set(this.#horizonMs / 1_000);
+    return this.#horizonMs;
+  }
+
   /** SPEC AU4, by the slowest Set: what it has not shown may still name what others have ended. */
   #forget(feed: Feed): void {
     const { clock } = this.#args;
     const nowMs = clock.monotonicMs();
-    let slowest = clock.now() - CLOCKS_MS;
-    for (const { setId, ts } of feed.books.sets()) {
+    const serving = this.#serving(feed);
+    // Never by this clock alone: one that runs ahead would forget what is used now.
+    const newest = serving.reduce((latest, { ts }) => Math.max(latest, ts), 0);
+    let slowest = Math.min(newest, clock.now()) - CLOCKS_MS;
+    for (const { setId, ts } of serving) {
       if (feed.isStopped(setId)) continue;
       if (feed.lagMs(setId, nowMs) > CAUGHT_UP_MS) slowest = Math.min(slowest, ts);
     }
-    feed.books.forget(slowest - this.#times.horizonMs);
+    feed.books.forget(slowest - this.#horizonNow(feed));
   }
 
   #show(feed: Feed): void {
@@ -316,9 +375,12 @@ export class Auditor {
     const { clock } = this.#args;
     const beganMs = clock.monotonicMs();
     this.#savedAtMs = beganMs;
-    const saved = this.#checkpoints.save(feed.books.dump());
+    this.#isTaking = true;
+    const taken = await this.#checkpoints.take(feed.books.dump());
+    this.#isTaking = false;
     this.#saveCostMs = clock.monotonicMs() - beganMs;
-    await saved;
+    void this.#advance(feed);
+    await this.#checkpoints.put(taken);
   }
 }
 

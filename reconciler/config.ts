@@ -19,6 +19,7 @@ export const RECONCILER_SETTINGS = {
     max: 60_000,
     help: 'How often the outboxes that another reconciler carries are looked into',
   }),
+  settle: yesNo(true, 'Carries transfers and asks the gateway; no: this one only audits'),
   audit: yesNo(true, 'Audits the journals of all Sets, when no other reconciler does'),
   auditFolder: text('', 'Folder of the checkpoints of the audit; empty: none, it begins anew'),
   drainMs: whole(2_000, { min: 0, max: 60_000, help: 'What settling at the end may take' }),
@@ -32,7 +33,8 @@ export type ReconcilerConfig = Config<typeof RECONCILER_SETTINGS>;
 /** Throws ConfigError. `HONGBAO_…` variables and flags of lib/runtime/config.ts. */
 export function readReconcilerConfig(flags: readonly string[]): ReconcilerConfig {
   const config = readConfig({ settings: RECONCILER_SETTINGS, flags });
-  const { gatewayUrl, gatewayKey } = config.values;
+  const { gatewayUrl, gatewayKey, settle, audit } = config.values;
+  if (!settle && !audit) throw new ConfigError('settle and audit are off: nothing is left to do');
   if (gatewayUrl !== '' && gatewayKey === '') {
     throw new ConfigError('gatewayUrl goes with a gatewayKey');
   }

@@ -15,6 +15,8 @@ import { createMetrics } from '../lib/runtime/metrics.ts';
 import { createRouter } from '../router/router.ts';
 import { needTopology } from '../router/topology-file.ts';
 import { readReconcilerConfig } from './config.ts';
+import type { Work } from './members.ts';
+import { Members } from './members.ts';
 import type { Reconciler } from './server.ts';
 import { Auditor, startPaymentDesk, startReconciler } from './server.ts';
 
@@ -32,7 +34,8 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
   const metrics = createMetrics();
   let reconciler: Reconciler | null = null;
   if (values.metricsPort > 0) {
-    const documents = { '/cases': () => reconciler?.cases() ?? null };
+    const cases = { '/cases': () => reconciler?.cases() ?? null };
+    const documents = values.settle ? cases : {};
     const { metricsPort: port } = values;
     await lifecycle.start(() => serveMetrics({ port, metrics, documents }));
   }
@@ -46,10 +49,23 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
   const bus = nats ?? new MemoryBus({ clock, log });
   await lifecycle.start(() => ({ name: 'bus', close: () => bus.close() }));
   const bellsRing = (): boolean => nats?.isConnected ?? false;
-  reconciler = startReconciler({ router, bus, clock, random, log, metrics, times, bellsRing });
-  const { drain, stop } = reconciler;
-  await lifecycle.start(() => ({ name: 'reconciler', drain, stop }));
-  if (values.gatewayUrl !== '') {
+  // What this one is not there for is another's alone.
+  const does: Work[] = values.settle ? ['outbox'] : [];
+  if (values.settle && values.gatewayUrl !== '') does.push('payments');
+  if (values.audit) does.push('audit');
+  const common = { router, clock, random, log, metrics };
+  let mayAudit: () => boolean;
+  if (values.settle) {
+    reconciler = startReconciler({ ...common, bus, times, bellsRing, does });
+    const { drain, stop } = reconciler;
+    await lifecycle.start(() => ({ name: 'reconciler', drain, stop }));
+    ({ mayAudit } = reconciler);
+  } else {
+    const members = new Members({ ...common, bus, does });
+    await lifecycle.start(() => ({ name: 'members', stop: () => members.stop() }));
+    mayAudit = () => members.owns('audit');
+  }
+  if (reconciler !== null && values.gatewayUrl !== '') {
     const { gatewayUrl, gatewayKey: apiKey } = values;
     // Callbacks go to the access nodes: their secret has no business here.
     const secrets = { apiKey, callbackSecret: null };
@@ -64,7 +80,6 @@ async function main(args: { flags: readonly string[]; clock: Clock; log: Log }):
   if (values.audit) {
     const { auditFolder: folder } = values;
     const store = folder === '' ? null : await openFsObjectStore({ folder });
-    const { mayAudit } = reconciler;
     const auditor = new Auditor({ router, clock, log, metrics, store, mayAudit });
     await lifecycle.start(() => ({ name: 'audit', stop: () => auditor.stop() }));
   }

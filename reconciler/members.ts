@@ -17,24 +17,38 @@ const MEMBERS_LIMITS = {
   membersMax: 256,
 } as const;
 
-type Sign = { readonly id: string; readonly number: number; readonly isLast: boolean };
+/** The kinds of work that members divide: the first word of a key. */
+const WORKS = ['outbox', 'payments', 'audit'] as const;
+export type Work = (typeof WORKS)[number];
+/** What is divided: `outbox.7`, `payments.7`, `audit`. */
+export type WorkKey = Work | `${Work}.${number}`;
+
+type Sign = {
+  readonly id: string;
+  readonly number: number;
+  readonly isLast: boolean;
+  readonly does: readonly Work[];
+};
+type Peer = { readonly heardAtMs: number; readonly does: readonly Work[] };
 
 /**
- * Who else reconciles, by what the bus says, and who does what: the member with the greatest hash of
- * (member, key) owns the key (D. Thaler, C. Ravishankar, "Using Name-Based Mappings to Increase Hit
- * Rates", 1998), so that a member that dies hands on its own keys and nobody else's.
+ * Who else reconciles, by what the bus says, and who does what: of those that do such work at all,
+ * the member with the greatest hash of (member, key) owns the key (D. Thaler, C. Ravishankar, "Using
+ * Name-Based Mappings to Increase Hit Rates", 1998), so that a member that dies hands on its own
+ * keys and nobody else's.
  *
  * This divides work and decides no safety (SPEC S2): without a bus, and in each half of a split one,
  * everybody owns everything, and both ends of a transfer are idempotent.
  */
 export class Members {
   readonly id: string;
+  readonly #does: readonly Work[];
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #gauge: Gauge;
   /** Who lives, and when each was last heard, monotonic milliseconds. */
-  readonly #peers = new Map<string, number>();
+  readonly #peers = new Map<string, Peer>();
   /** Number of the newest sign of each, also of those that are gone. */
   readonly #heardUpTo = new Map<string, number>();
   readonly #timer: Timer;
@@ -44,16 +58,25 @@ export class Members {
   #number = 0;
   #stopped = false;
 
-  constructor(args: { bus: Bus; clock: Clock; random: Random; log: Log; metrics: Metrics }) {
+  /** `does`: what this one is there for; nobody else does its part of that. Default: all of it. */
+  constructor(args: {
+    bus: Bus;
+    clock: Clock;
+    random: Random;
+    log: Log;
+    metrics: Metrics;
+    does?: readonly Work[];
+  }) {
     this.id = toHex(args.random.bytes(8));
+    this.#does = args.does ?? WORKS;
     this.#bus = args.bus;
     this.#clock = args.clock;
     this.#log = args.log;
     this.#gauge = args.metrics.gauge({
       name: 'hongbao_settle_members',
-      help: 'Reconcilers that this one knows to be alive, itself included',
+      help: 'Reconcilers that carry transfers and that this one knows to be alive, itself included',
     });
-    this.#gauge.set(1);
+    this.#gauge.set(this.#settling);
     this.#subscription = args.bus
       .subscribe(SUBJECT, (_, payload) => this.#hear(payload))
       .catch((error: unknown) => {
@@ -64,18 +87,27 @@ export class Members {
     this.#say(false);
   }
 
-  /** Members that live, this one included. */
+  /** Members that live and carry transfers, this one included. */
   get count(): number {
     this.#forgetSilent();
-    return this.#peers.size + 1;
+    return this.#settling;
+  }
+
+  get #settling(): number {
+    const all = [this.#does, ...[...this.#peers.values()].map(({ does }) => does)];
+    return all.filter((does) => does.includes('outbox')).length;
   }
 
   /** Does this member do what `key` stands for? */
-  owns(key: string): boolean {
+  owns(key: WorkKey): boolean {
+    const work = key.split('.')[0] as Work;
+    if (!this.#does.includes(work)) return false;
     this.#forgetSilent();
     let owner = this.#owners.get(key);
     if (owner === undefined) {
-      owner = ownerOf(key, [this.id, ...this.#peers.keys()]);
+      // Who does no such work would leave it undone.
+      const others = [...this.#peers].filter(([, { does }]) => does.includes(work));
+      owner = ownerOf(key, [this.id, ...others.map(([id]) => id)]);
       this.#owners.set(key, owner);
     }
     return owner === this.id;
@@ -98,7 +130,7 @@ export class Members {
   #say(isLast: boolean): void {
     if (this.#stopped) return;
     this.#number += 1;
-    const sign = writeSign({ id: this.id, number: this.#number, isLast });
+    const sign = writeSign({ id: this.id, number: this.#number, isLast, does: this.#does });
     this.#bus.publish(SUBJECT, sign).catch((error: unknown) => {
       this.#log.warn('members_unsaid', { reason: String(error) });
     });
@@ -116,7 +148,7 @@ export class Members {
     }
     const isNew = !this.#peers.has(sign.id);
     if (isNew && this.#peers.size >= MEMBERS_LIMITS.membersMax - 1) return;
-    this.#peers.set(sign.id, this.#clock.monotonicMs());
+    this.#peers.set(sign.id, { heardAtMs: this.#clock.monotonicMs(), does: sign.does });
     if (!isNew) return;
     this.#changed('reconciler_joined', sign.id);
     // The newcomer owns everything until it hears of us.
@@ -136,7 +168,7 @@ export class Members {
 
   #forgetSilent(): void {
     const since = this.#clock.monotonicMs() - MEMBERS_LIMITS.silentMs;
-    for (const [id, heardAtMs] of this.#peers) {
+    for (const [id, { heardAtMs }] of this.#peers) {
       if (heardAtMs > since) continue;
       this.#peers.delete(id);
       this.#changed('reconciler_silent', id);
@@ -145,7 +177,7 @@ export class Members {
 
   #changed(event: string, member: string): void {
     this.#owners.clear();
-    const members = this.#peers.size + 1;
+    const members = this.#settling;
     this.#gauge.set(members);
     this.#log.info(event, { member, self: this.id, members });
   }
@@ -158,11 +190,12 @@ export function ownerOf(key: string, members: readonly string[]): string {
   return best.id;
 }
 
-function writeSign({ id, number, isLast }: Sign): Uint8Array {
+function writeSign({ id, number, isLast, does }: Sign): Uint8Array {
   const w = new Writer(64);
   w.u8(isLast ? 1 : 0);
   w.u64(number);
   w.text(id);
+  w.text(does.join(' '));
   return w.finish();
 }
 
@@ -173,8 +206,10 @@ function readSign(payload: Uint8Array): Sign | null {
     const isLast = r.u8() === 1;
     const number = r.u64();
     const id = r.text();
+    const words = r.text().split(' ');
     r.end();
-    return id.length > 0 && id.length <= 64 ? { id, number, isLast } : null;
+    const does = WORKS.filter((work) => words.includes(work));
+    return id.length > 0 && id.length <= 64 ? { id, number, isLast, does } : null;
   } catch (error) {
     if (error instanceof DecodeError) return null;
     throw error;

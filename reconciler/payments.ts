@@ -32,7 +32,7 @@ const TIMES: PaymentTimes = { lookMs: 1_000, askAfterMs: 10_000, expiredMs: 30_0
 const DESK_LIMITS = {
   /** Questions to gateway and Sets at once: what a gateway lets one customer do. */
   inHandMax: 32,
-  /** Payments in memory, 300 bytes each; the rest is found by a later look. */
+  /** Payouts in memory, and questions, 300 bytes each; the rest is found by a later look. */
   heldMax: 50_000,
   /** A payout that nobody answered, or that takes its time. */
   payoutFirstMs: 500,
@@ -73,6 +73,31 @@ type Held = {
   look: number;
 };
 
+/** First in, first out. `shift` of an array of 50,000 moves all the others. */
+class WaitingLine {
+  #items: Held[] = [];
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#items.length;
+  }
+
+  add(held: Held): void {
+    this.#items.push(held);
+  }
+
+  take(): Held | undefined {
+    const next = this.#items[this.#head];
+    if (next === undefined) return undefined;
+    this.#head += 1;
+    if (this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return next;
+  }
+}
+
 export type PaymentDesk = { stop(): Promise<void> };
 
 /**
@@ -98,6 +123,13 @@ export function startPaymentDesk(args: PaymentDeskArgs): PaymentDesk {
 
 type Looked = 'pending' | 'expired';
 
+/** Anybody may begin payments that he never pays: their questions must not stand before payouts. */
+type Line = 'payout' | 'question';
+
+function lineOf(purpose: PaymentPurpose): Line {
+  return purpose === 'withdraw' ? 'payout' : 'question';
+}
+
 /** How long to wait between two questions about one payment. */
 function pauseOf(state: Looked, isPayout: boolean): { firstMs: number; lastMs: number } {
   const l = DESK_LIMITS;
@@ -112,7 +144,10 @@ class Desk {
   readonly #metrics: PaymentMetrics;
   readonly #held = new Map<Id, Held>();
   readonly #looking = new Set<Looked>();
-  readonly #line: Held[] = [];
+  readonly #lines = { payout: new WaitingLine(), question: new WaitingLine() };
+  readonly #heldIn: Record<Line, number> = { payout: 0, question: 0 };
+  /** Which line was served last: they take turns. */
+  #served: Line = 'question';
   #looks = 0;
   #inHand = 0;
   #stopped = false;
@@ -174,7 +209,7 @@ class Desk {
     // What a whole look did not show has ended, by a callback or through another desk.
     for (const held of this.#held.values()) {
       const isOver = held.set === set && held.state === state && held.look < look;
-      if (isOver && !held.busy) this.#held.delete(held.paymentId);
+      if (isOver && !held.busy) this.#drop(held);
     }
   }
 
@@ -195,7 +230,9 @@ class Desk {
     const { clock, random } = this.#args;
     const isPayout = purpose === 'withdraw';
     if (!isPayout && clock.now() < Number(payment.createdAt) + this.#times.askAfterMs) return;
-    if (this.#held.size >= DESK_LIMITS.heldMax) return;
+    const line = lineOf(purpose);
+    if (this.#heldIn[line] >= DESK_LIMITS.heldMax) return;
+    this.#heldIn[line] += 1;
     this.#held.set(paymentId, {
       set,
       paymentId,
@@ -210,23 +247,33 @@ class Desk {
     });
   }
 
+  #drop({ paymentId, purpose }: Held): void {
+    if (this.#held.delete(paymentId)) this.#heldIn[lineOf(purpose)] -= 1;
+  }
+
   /** What is due stands in line, the longest due first. */
   #queue(): void {
     const now = this.#args.clock.monotonicMs();
     const due = [...this.#held.values()].filter((held) => !held.busy && held.nextAtMs <= now);
     for (const held of due.toSorted((a, b) => a.nextAtMs - b.nextAtMs)) {
       held.busy = true;
-      this.#line.push(held);
+      this.#lines[lineOf(held.purpose)].add(held);
     }
     this.#pump();
   }
 
   #pump(): void {
     while (!this.#stopped && this.#inHand < DESK_LIMITS.inHandMax) {
-      const next = this.#line.shift();
+      const next = this.#next();
       if (next === undefined) return;
       void this.#attend(next);
     }
+  }
+
+  #next(): Held | undefined {
+    const other = this.#served === 'question' ? 'payout' : 'question';
+    if (!this.#lines[other].isEmpty) this.#served = other;
+    return this.#lines[this.#served].take();
   }
 
   async #attend(held: Held): Promise<void> {
@@ -271,7 +318,7 @@ class Desk {
     const { outcome } = await this.#args.router.command(set, settle);
     if (succeeded(outcome)) {
       this.#metrics.settled.add(1, { purpose, result });
-      this.#held.delete(paymentId);
+      this.#drop(held);
     } else if (retryOf(outcome.status) === 'final') {
       this.#stuck(held, outcome.status);
     } else {

@@ -11,6 +11,7 @@ import type { CasesReport } from './cases.ts';
 import { Cases } from './cases.ts';
 import { courierMetrics } from './courier-metrics.ts';
 import { Courier } from './courier.ts';
+import type { Work, WorkKey } from './members.ts';
 import { Members } from './members.ts';
 import { moneyNow } from './money.ts';
 
@@ -49,10 +50,10 @@ export type Reconciler = {
   readonly stop: () => Promise<void>;
   /** Lanes that do not move, for people. */
   readonly cases: () => CasesReport;
-  /** One of the reconcilers that hear each other audits; without a bus all of them may. */
+  /** One of the reconcilers that audit and hear each other does; without a bus all of them may. */
   readonly mayAudit: () => boolean;
-  /** Does this one do what `key` stands for, of all that hear each other? */
-  readonly owns: (key: string) => boolean;
+  /** Does this one do what `key` stands for, of all that do such work and hear each other? */
+  readonly owns: (key: WorkKey) => boolean;
 };
 
 /**
@@ -69,6 +70,8 @@ export function startReconciler(args: {
   times?: Partial<ReconcilerTimes>;
   /** Whether the bus gets through just now; absent: nobody knows, and looks as if it did not. */
   bellsRing?: () => boolean;
+  /** What this process is there for: the others leave it that part. Default: all of it. */
+  does?: readonly Work[];
 }): Reconciler {
   const { router, bus, clock, random, log } = args;
   const times = { ...TIMES, ...args.times };

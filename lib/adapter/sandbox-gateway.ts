@@ -70,7 +70,8 @@ export class SandboxGateway implements PaymentGateway, HostedCheckout {
     }
     if (known === undefined) {
       const record = { paymentId, amountCents, dueAt, state: 'pending', reference: '' } as const;
-      this.#ledger.put({ kind: 'checkout', destination: '', ...record });
+      const isKept = this.#ledger.put({ kind: 'checkout', destination: '', ...record });
+      if (!isKept) return Promise.resolve({ kind: 'away' });
     }
     const checkoutUrl = this.#options.checkoutBase() + this.#addPage(paymentId);
     return Promise.resolve({ kind: 'open', checkoutUrl });
@@ -84,7 +85,9 @@ export class SandboxGateway implements PaymentGateway, HostedCheckout {
       const state = this.#options.decidePayout?.(payout) ?? usual;
       const reference = state === 'pending' ? '' : referenceOf(paymentId);
       const record = { paymentId, amountCents, destination, state, reference, dueAt: null };
-      this.#ledger.put({ kind: 'payout', ...record });
+      if (!this.#ledger.put({ kind: 'payout', ...record })) {
+        return Promise.resolve({ kind: 'away' });
+      }
     } else if (
       known.kind !== 'payout' ||
       known.amountCents !== amountCents ||
@@ -129,12 +132,12 @@ export class SandboxGateway implements PaymentGateway, HostedCheckout {
     return this.end(record.paymentId, result);
   }
 
-  /** Ends a pending payment and calls back. False: it had ended before, or is not known. */
+  /** Ends a pending payment and calls back. False: it had ended before, is not known, or the disk is full. */
   end(paymentId: Id, result: PaymentResult): boolean {
     const record = this.#ledger.get(paymentId);
     if (this.#closed || record?.state !== 'pending') return false;
     const reference = referenceOf(paymentId);
-    this.#ledger.put({ ...record, state: result, reference });
+    if (!this.#ledger.put({ ...record, state: result, reference })) return false;
     void this.#callBack(paymentId, 1);
     return true;
   }

@@ -30,14 +30,16 @@ export type SandboxRecord = {
 export class SandboxLedger {
   readonly #records = new Map<Id, SandboxRecord>();
   #file: number | null = null;
+  /** Whole lines in the file, bytes. */
+  #size = 0;
 
   /** @param path null: in memory only. Throws when the file cannot be used. */
   constructor(path: string | null) {
     if (path === null) return;
-    const whole = existsSync(path) ? this.#load(readFileSync(path)) : 0;
+    this.#size = existsSync(path) ? this.#load(readFileSync(path)) : 0;
     this.#file = openSync(path, 'a', 0o600);
     // A crash may have left half a line: nobody was told of it, and the next one must not follow it.
-    ftruncateSync(this.#file, whole);
+    ftruncateSync(this.#file, this.#size);
   }
 
   get(paymentId: Id): SandboxRecord | undefined {
@@ -48,14 +50,31 @@ export class SandboxLedger {
     return [...this.#records.values()].filter(({ kind }) => kind === 'checkout');
   }
 
-  /** On disk before it returns: a payout that was told is never forgotten. */
-  put(record: SandboxRecord): void {
-    if (this.#file !== null) {
-      const line = { ...record, paymentId: String(record.paymentId) };
-      writeSync(this.#file, `${JSON.stringify(line)}\n`);
-      fdatasyncSync(this.#file);
-    }
+  /**
+   * On disk before it returns: a payout that was told is never forgotten. False: it could not be
+   * written, and nothing was done.
+   */
+  put(record: SandboxRecord): boolean {
+    if (this.#file !== null && !this.#append(this.#file, record)) return false;
     this.#records.set(record.paymentId, record);
+    return true;
+  }
+
+  #append(file: number, record: SandboxRecord): boolean {
+    const line = { ...record, paymentId: String(record.paymentId) };
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+    try {
+      // A disk that fills up takes a part of it and says so only by this number.
+      if (writeSync(file, bytes) === bytes.length) {
+        fdatasyncSync(file);
+        this.#size += bytes.length;
+        return true;
+      }
+    } catch {
+      // As above: what is there of it goes.
+    }
+    ftruncateSync(file, this.#size);
+    return false;
   }
 
   close(): void {

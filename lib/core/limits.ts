@@ -83,6 +83,8 @@ export const LIMITS = {
   paymentLifetimeMs: 15 * 60_000,
   /** Payments under way for one person: a few tabs and a retry, never a flood. */
   paymentsUnderWayMax: 8,
+  /** 1,000,000.00: what may still be paid keeps its room, and nobody can take that of a whole Set. */
+  topupCentsMax: 100_000_000,
   /** Destination, reference or reason: a masked account number or a short sentence. */
   paymentTextBytesMax: 128,
   /** One answer about payments. */
@@ -115,6 +117,10 @@ export function assertLimits(limits: typeof LIMITS = LIMITS): void {
   assert(l.frameBytesMax < l.backpressureBytesMax, 'one frame never closes a socket');
   assert(l.issuedCentsMax <= l.setTotalCentsMax, 'what is issued fits');
   assert(l.packetTotalCentsMax <= l.dailyCentsMax, 'the largest packet fits a day');
+  assert(
+    l.topupCentsMax * l.paymentsUnderWayMax * 1_000 <= l.issuedCentsMax,
+    'a thousand people cannot keep others from topping up',
+  );
   assert(l.setTotalCentsMax * 2 < Number.MAX_SAFE_INTEGER, 'totals are safe integers');
   assert(l.deliverTransfersMax <= l.transferWindowMax, 'a delivery fits the receiver window');
 }

@@ -23,7 +23,6 @@ export type PaymentResult = (typeof PAYMENT_RESULTS)[number];
 
 /** Where a payment is. Only `pending` has not ended; `expired` money that comes late still counts. */
 export const PAYMENT_STATES = ['pending', 'paid', 'denied', 'expired'] as const;
-type PaymentState = (typeof PAYMENT_STATES)[number];
 
 /**
  * What settling did: credited (the wallet has it), sent (the packet is on its way), paid_out (it
@@ -194,6 +193,7 @@ function readBit(r: Reader): boolean {
 export function checkPaymentShape(c: PaymentCommand): Status | null {
   switch (c.type) {
     case 'wallet.topup':
+      if (c.amountCents > LIMITS.topupCentsMax) return 'amount_out_of_range';
       return isAmount(c.amountCents) ? null : 'amount_out_of_range';
     case 'wallet.withdraw':
       if (c.destination === '' || !isShortText(c.destination)) return 'bad_argument';

@@ -31,6 +31,8 @@ const SENDER_CENTS = 1_000_000_000_000;
 const AT_ONCE = 512;
 const SETTLED_WITHIN_MS = 120_000;
 const LOOK_MS = 20;
+const TRIES_MAX = 20;
+const AGAIN_MS = 500;
 
 const log = { info: () => undefined, warn: () => undefined, error: console.error };
 
@@ -131,6 +133,12 @@ export class SetPeople {
     }
   }
 
+  /** The newest LSN of the Set. */
+  async newestLsn(): Promise<number> {
+    const { money } = await this.#ask({ money: {} });
+    return Number(money?.lsn ?? Number.NaN);
+  }
+
   /** Transfers without a receipt. */
   async pendingTransfers(): Promise<number> {
     const { money } = await this.#ask({ money: {} });
@@ -187,7 +195,12 @@ export class SetPeople {
   async #need<T extends Command['type']>(
     command: Extract<Command, { type: T }>,
   ): Promise<Extract<Success, { type: T }>> {
-    const { outcome } = await this.#router.command(BENCH_SET, command, { deadlineMs: 30_000 });
+    let { outcome } = await this.#router.command(BENCH_SET, command, { deadlineMs: 30_000 });
+    // On a loaded machine a leader may be replaced: nothing was done, and soon there is another.
+    for (let tries = 0; tries < TRIES_MAX && outcome.status === 'set_unavailable'; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      ({ outcome } = await this.#router.command(BENCH_SET, command, { deadlineMs: 30_000 }));
+    }
     assert(succeeded(outcome), `${command.type} is not refused (${outcome.status})`);
     // `succeeded` narrows the status, and an outcome has the type of its command.
     return outcome as unknown as Extract<Success, { type: T }>;

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '../../lib/core/assert.ts';
 import { decodeWalletEvents } from '../../lib/core/batch.ts';
 import type { Id } from '../../lib/core/ids.ts';
+import type { Lsn } from '../../lib/core/units.ts';
 import { openSetNode } from '../../lib/runtime/grpc.ts';
 import { BenchSet } from './bench-set.ts';
 import { Histogram } from './load.ts';
-import type { AckedLsns } from './set-load.ts';
 import { SetLoad } from './set-load.ts';
 import { OPENERS, SetPeople } from './set-people.ts';
 
@@ -38,7 +38,10 @@ export async function withBells<T>(
 export type Settled = {
   readonly records: number;
   readonly perS: number;
-  /** All servers of the side, the courier's process among them; µs a record. */
+  /**
+   * All servers of the side, the courier's process among them, until every table shows the last of
+   * the records, which is later than their money is in the wallet; µs a record.
+   */
   readonly serverCpuUs: number;
 };
 
@@ -58,6 +61,8 @@ export async function settleAll(args: {
   assert(records > 0, 'the outbox is longer than the start of a courier');
   await people.settled();
   const seconds = (performance.now() - startMs) / 1_000;
+  const lsn = await people.newestLsn();
+  await shown(set, (at) => at >= lsn);
   const serverCpuUs = (set.serverCpuUs() - startCpuUs) / records;
   await set.stopCourier();
   return { records, perS: records / seconds, serverCpuUs };
@@ -76,16 +81,17 @@ async function fill(args: { set: BenchSet; people: SetPeople; packets: number })
   const run = await load.saturate({ seconds, window: WINDOW, packets, spread: 1, serverCpuUs });
   load.close();
   assert(run.refused.size === 0, 'every open is taken');
-  await shown(set, load.acked);
+  // The rows of the claims are not the courier's work.
+  await shown(set, (at) => load.acked.lagSeconds(at) === 0);
 }
 
-/** Until every replica's tables show all claims: their rows are not the courier's work. */
-async function shown(set: BenchSet, acked: AckedLsns): Promise<void> {
+/** Until every replica's tables show what is needed. */
+async function shown(set: BenchSet, isEnough: (at: Lsn) => boolean): Promise<void> {
   const stores = await set.stores();
   const lateMs = performance.now() + WITHIN_MS;
   for (;;) {
     const lsns = await Promise.all(stores.map((store) => store.projectedLsn()));
-    if (lsns.every((lsn) => acked.lagSeconds(lsn) === 0)) return;
+    if (lsns.every(isEnough)) return;
     assert(performance.now() < lateMs, 'the tables catch up');
     await sleep(LOOK_MS);
   }

@@ -28,7 +28,7 @@ const DEMO_CENTS = 200_000;
 export class LocalCluster {
   readonly topology: Topology;
   readonly servers: readonly MariaDb[];
-  /** Set-nodes, reconcilers, access nodes in the order of their start; none in a cluster of replicas. */
+  /** Set-nodes, reconcilers, the auditor, access nodes in the order of their start; none in a cluster of replicas. */
   readonly processes: RigProcess[] = [];
   readonly #rig: Rig;
   readonly #password: string;
@@ -100,7 +100,7 @@ export class LocalCluster {
     await this.#start([this.#reconciler('reconciler', {})]);
   }
 
-  /** NATS, the Sets' nodes, two reconcilers, two access nodes; returns when all of them serve. */
+  /** NATS, the Sets' nodes, reconcilers, an auditor, access nodes; returns when all of them serve. */
   async startAll({ pageDir }: { pageDir: string }): Promise<void> {
     const rig = this.#rig;
     const port = await this.#portOf('nats');
@@ -112,8 +112,9 @@ export class LocalCluster {
       const name = `reconciler${number}`;
       const metricsPort = await this.#portOf(name);
       this.#addresses.set(name, `http://${LOOPBACK}:${metricsPort}/metrics`);
-      reconcilers.push(this.#reconciler(name, { ...bus, metricsPort }));
+      reconcilers.push(this.#reconciler(name, { ...bus, metricsPort, audit: false }));
     }
+    reconcilers.push(await this.#auditor(bus));
     await this.#start(reconcilers);
     // The same for both: a token of one is good at the other.
     const secret = await keptSecret(join(rig.dir, 'token-secret'));
@@ -153,7 +154,15 @@ export class LocalCluster {
     }
   }
 
-  #reconciler(name: string, more: { natsUrl?: string; metricsPort?: number }): RigProcess {
+  /** On its own: reading all journals delays no transfer. */
+  async #auditor(bus: { natsUrl: string }): Promise<RigProcess> {
+    const metricsPort = await this.#portOf('auditor');
+    this.#addresses.set('auditor', `http://${LOOPBACK}:${metricsPort}/metrics`);
+    const auditFolder = join(this.#rig.dir, 'audit');
+    return this.#reconciler('auditor', { ...bus, metricsPort, settle: false, auditFolder });
+  }
+
+  #reconciler(name: string, more: Readonly<Record<string, string | number | boolean>>): RigProcess {
     const rig = this.#rig;
     const settings = { topologyFile: LocalCluster.topologyFile(rig), ...more };
     return tierProcess({ rig, tier: 'reconciler', name, settings });

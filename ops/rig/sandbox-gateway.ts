@@ -145,7 +145,7 @@ class Api {
     const payment = { paymentId: id, amountCents: cents(amountCents) };
     if (path === '/v1/checkouts' && isCount(dueAt)) {
       const reply = await gateway.createCheckout({ ...payment, dueAt: timeMs(dueAt) });
-      if (reply.kind !== 'open') return { status: 409, body: { error: reply.kind } };
+      if (reply.kind !== 'open') return failed(reply.kind);
       const { autoPayMs } = this.#args.faults();
       if (autoPayMs >= 0)
         void sleep(autoPayMs, null, { ref: false }).then(() => gateway.end(id, 'paid'));
@@ -186,8 +186,13 @@ function replyOf(reply: PaymentReply): Answer {
       return { status: 404, body: { state: 'unknown' } };
     case 'conflict':
     case 'away':
-      return { status: 409, body: { error: reply.kind } };
+      return failed(reply.kind);
   }
+}
+
+/** `away`: its disk is full; the same again may go better. */
+function failed(error: 'conflict' | 'away'): Answer {
+  return { status: error === 'conflict' ? 409 : 503, body: { error } };
 }
 
 function checkout(gateway: SandboxGateway, of: { page: string; body: Buffer }): Answer {

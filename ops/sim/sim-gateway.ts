@@ -46,7 +46,9 @@ export type CallbackDoor = { readonly process: SimProcess; readonly callbacks: C
 type Payment = {
   -readonly [Field in keyof GatewayRecord]: GatewayRecord[Field];
 } & {
+  readonly paymentId: Id;
   readonly destination: string;
+  readonly dueAt: number | null;
   /** It never calls back by itself, until the day is over. */
   readonly isShy: boolean;
   /** When somebody pays although it is too late; null: nobody does. */
@@ -77,22 +79,26 @@ export class SharedGateway {
   readonly #trace: Trace;
   readonly #weather: () => GatewayWeather;
   readonly #doors: () => readonly CallbackDoor[];
+  readonly #told: (record: GatewayRecord) => void;
   readonly #payments = new Map<Id, Payment>();
   #awayUntilMs = 0;
+  #coming = 0;
 
-  /** `clock` is the world's. */
+  /** `clock` is the world's. `told` hears of each payment that is said to be settled. */
   constructor(args: {
     clock: Clock;
     chance: SeededRandom;
     trace: Trace;
     weather: () => GatewayWeather;
     doors: () => readonly CallbackDoor[];
+    told: (record: GatewayRecord) => void;
   }) {
     this.#clock = args.clock;
     this.#chance = args.chance;
     this.#trace = args.trace;
     this.#weather = args.weather;
     this.#doors = args.doors;
+    this.#told = args.told;
     this.#clock.every(TICK_MS, () => this.#tick());
   }
 
@@ -100,7 +106,12 @@ export class SharedGateway {
     return [...this.#payments.values()];
   }
 
-  /** Nobody is answered for so long. */
+  /** Is nobody at a page of it, about to pay? Who is too late comes after a night. */
+  get isQuiet(): boolean {
+    return this.#coming === 0;
+  }
+
+  /** Nobody is answered for so long from now on; 0: it is back. */
   goAway(ms: number): void {
     this.#awayUntilMs = this.#clock.monotonicMs() + ms;
   }
@@ -141,8 +152,8 @@ export class SharedGateway {
   #open({ paymentId, amountCents, dueAt }: Checkout): CheckoutReply {
     const known = this.#payments.get(paymentId);
     if (known === undefined) {
-      const payment = this.#begin({ paymentId, amountCents, kind: 'checkout', destination: '' });
-      this.#drawPayer(payment, dueAt);
+      const terms = { kind: 'checkout', destination: '', dueAt } as const;
+      this.#drawPayer(this.#begin({ paymentId, amountCents, ...terms }), dueAt);
     } else if (known.kind !== 'checkout' || known.amountCents !== amountCents) {
       return this.#conflict(paymentId);
     }
@@ -152,11 +163,12 @@ export class SharedGateway {
   #payOut({ paymentId, amountCents, destination }: Payout): PaymentReply {
     const known = this.#payments.get(paymentId);
     if (known === undefined) {
-      const payment = this.#begin({ paymentId, amountCents, kind: 'payout', destination });
+      const terms = { kind: 'payout', destination, dueAt: null } as const;
+      const payment = this.#begin({ paymentId, amountCents, ...terms });
       const dice = this.#chance.below(10);
       const result = dice < 6 ? 'paid' : 'denied';
       if (dice % 2 === 0) this.#end(payment, result);
-      else this.#clock.after(this.#chance.below(5_000), () => this.#end(payment, result));
+      else this.#endAfter(payment, { ms: this.#chance.below(5_000), result });
     } else if (
       known.kind !== 'payout' ||
       known.amountCents !== amountCents ||
@@ -181,7 +193,7 @@ export class SharedGateway {
   }
 
   #begin(
-    asked: Pick<Payment, 'paymentId' | 'amountCents' | 'kind' | 'destination'>,
+    asked: Pick<Payment, 'paymentId' | 'amountCents' | 'kind' | 'destination' | 'dueAt'>,
   ): Payment {
     const payment: Payment = {
       ...asked,
@@ -200,15 +212,22 @@ export class SharedGateway {
 
   #drawPayer(payment: Payment, dueAt: number): void {
     const dice = this.#chance.below(100);
-    const end = (ms: number, result: PaymentResult): void => {
-      this.#clock.after(this.#chance.below(ms), () => this.#end(payment, result));
-    };
+    const end = (ms: number, result: PaymentResult): void =>
+      this.#endAfter(payment, { ms: this.#chance.below(ms), result });
     if (dice < 50) end(6_000, 'paid');
-    else if (dice < 65) end(20_000, 'paid');
+    else if (dice < 65) end(12_000, 'paid');
     else if (dice < 73) end(6_000, 'denied');
     // In the very second in which it is given up, or long after.
     else if (dice < 80) payment.lateAt = dueAt;
     else if (dice < 88) payment.lateAt = dueAt + this.#chance.below(LATE_MS_MAX);
+  }
+
+  #endAfter(payment: Payment, { ms, result }: { ms: number; result: PaymentResult }): void {
+    this.#coming += 1;
+    this.#clock.after(ms, () => {
+      this.#coming -= 1;
+      this.#end(payment, result);
+    });
   }
 
   #tick(): void {
@@ -230,7 +249,9 @@ export class SharedGateway {
     payment.state = result;
     payment.calledAt = this.#clock.now();
     this.#trace.note(`the gateway says ${result} of ${payment.paymentId}`);
-    if (!payment.isShy) this.#call(payment, 0);
+    // Too late it may be forgotten here: nobody asks, so it must be said.
+    const isLate = payment.dueAt !== null && payment.dueAt <= this.#clock.now();
+    if (!payment.isShy || isLate) this.#call(payment, 0);
   }
 
   // ---- callbacks
@@ -255,7 +276,10 @@ export class SharedGateway {
     // Nothing but its own truth was ever said of it in its name.
     const isRefused = status === 404 || status === 409 || status === 400;
     this.#trace.guard(() => hold(!isRefused, `M11 ${what}: the callback is answered ${code}`));
-    if (status === 200) payment.isTold = true;
+    if (status !== 200 || payment.isTold) return;
+    payment.isTold = true;
+    this.#told(payment);
+    if (this.#strikes(this.#weather().false)) this.#lie(payment);
   }
 
   /** A callback of the gateway that is wrong, or of somebody who would like to be the gateway. */
@@ -288,7 +312,13 @@ export class SharedGateway {
     const amountCents = cents(says.amountCents ?? payment.amountCents);
     const result = says.result ?? (state === 'denied' ? 'denied' : 'paid');
     const clock = this.#clock;
-    const callback = { paymentId, amountCents, result, reference: `sim-${paymentId}`, at: clock.now() };
+    const callback = {
+      paymentId,
+      amountCents,
+      result,
+      reference: `sim-${paymentId}`,
+      at: clock.now(),
+    };
     return signCallback({ secret: says.secret, callback, clock, random: this.#chance });
   }
 

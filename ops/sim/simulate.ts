@@ -1,7 +1,7 @@
 import { walk } from './log/walk.ts';
 import { walkWhole } from './whole/walk.ts';
 
-/** `log`: one Set and clients at its engine. `whole`: two Sets, all tiers, people. */
+/** `log`: one Set and clients at its engine. `whole`: three Sets, all tiers, people. */
 export type WorldName = 'log' | 'whole';
 
 /** What happened in one walk, or in many. */

@@ -38,8 +38,8 @@ export const verb: Verb = {
     flags: FLAGS,
     positionals: ['ACTION'],
     notes: [
-      'up starts MariaDB ×3, NATS, a leader and a standby per Set, two reconcilers and two access',
-      'nodes, whose addresses it prints; anybody who reaches them may sign in as anybody.',
+      'up starts MariaDB ×3, NATS, a leader and a standby per Set, two reconcilers, an auditor and two',
+      'access nodes, whose addresses it prints; anybody who reaches them may sign in as anybody.',
       'Ctrl-C ends all of it in order; the data stays. A second Ctrl-C kills what is left.',
       'status says what runs from the directory (exit 1 unless all of it does); down ends it.',
       'MariaDB is taken from HONGBAO_MARIADBD and HONGBAO_MARIADB, else from PATH, else fetched',

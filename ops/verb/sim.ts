@@ -71,7 +71,7 @@ export const verb: Verb = {
     summary: SUMMARY,
     flags: FLAGS,
     notes: [
-      'WORLD log is one Set with three replicas and two nodes; whole has two Sets, access nodes,',
+      'WORLD log is one Set with three replicas and two nodes; whole has three Sets, access nodes,',
       'the reconciler and people. The same seed gives the same trace, always.',
       '',
       'A seed that breaks a rule prints the end of its trace and the command that replays it.',

@@ -30,11 +30,20 @@ export type Answer = {
   readonly at: number;
 };
 
-export type AnswersDump = ReadonlyMap<string, Answer>;
+/** What M9 needs of an answer. */
+type Done = Pick<Answer, 'type' | 'status' | 'lsn' | 'at'>;
+
+export type AnswersDump = ReadonlyMap<string, Done>;
 
 /** Every command id stands in a journal once (M9). */
 export class Answers {
-  #byKey = new Map<string, Answer>();
+  #byKey = new Map<string, Done>();
+  /** null: what was said is not kept, which is most of an answer. */
+  readonly #whole: Map<string, Answer> | null;
+
+  constructor({ whole }: { whole: boolean }) {
+    this.#whole = whole ? new Map() : null;
+  }
 
   dump(): AnswersDump {
     return this.#byKey;
@@ -54,11 +63,13 @@ export class Answers {
     for (const [key, { at }] of this.#byKey) {
       if (at >= before) return;
       this.#byKey.delete(key);
+      this.#whole?.delete(key);
     }
   }
 
+  /** undefined also where only M9 is held. */
   get(key: { user: string; commandId: string }): Answer | undefined {
-    return this.#byKey.get(key.commandId + key.user);
+    return this.#whole?.get(key.commandId + key.user);
   }
 
   add(answer: Omit<Answer, 'lsn' | 'at'>, place: Place): void {
@@ -74,6 +85,9 @@ export class Answers {
     if (stampedAt > place.ts + AHEAD_MS_MAX) {
       throw place.broken('C3', `${type} ${commandId} of ${user} is stamped in the future`);
     }
-    this.#byKey.set(key, { ...answer, lsn: place.lsn, at: place.ts });
+    const { status } = answer;
+    const { lsn, ts: at } = place;
+    this.#byKey.set(key, { type, status, lsn, at });
+    this.#whole?.set(key, { ...answer, lsn, at });
   }
 }

@@ -39,11 +39,13 @@ export class ClusterBooks {
   readonly #history: boolean;
   /** Money on its way, counted from transfers, by `from * 1024 + to`. */
   #inFlight = new Map<number, number>();
+  /** The sum of those: of many Sets there are many pairs. */
+  #inFlightCents = 0;
   #refundingCents = 0;
   /** Sets whose books broke a rule: they stand half way, and no sum with them is one. */
   readonly #broken = new Set<number>();
 
-  /** `history`: what wallets had at every LSN is known; default true. */
+  /** `history`: what wallets had at every LSN, and what people were told, is known; default true. */
   constructor(sets: readonly number[], { history }: { history: boolean } = { history: true }) {
     this.#history = history;
     this.#sets = new Map();
@@ -76,6 +78,8 @@ export class ClusterBooks {
   /** Goes on where the dump stands; Sets that are not in it begin with their first entry. */
   restore(dump: ClusterDump): void {
     this.#inFlight = new Map(dump.inFlight);
+    this.#inFlightCents = 0;
+    for (const cents of dump.inFlight.values()) this.#inFlightCents += cents;
     this.#refundingCents = dump.refundingCents;
     for (const one of dump.sets) {
       this.addSet(one.setId);
@@ -88,6 +92,13 @@ export class ClusterBooks {
     for (const books of this.#sets.values()) {
       if (!this.#broken.has(books.setId)) books.forget(before);
     }
+  }
+
+  /** Things in memory that {@link forget} lets go, once they have ended and are old enough. */
+  get forgettable(): number {
+    let count = 0;
+    for (const books of this.#sets.values()) count += books.forgettable;
+    return count;
   }
 
   /** Throws for a Set that is not of this cluster. */
@@ -105,14 +116,13 @@ export class ClusterBooks {
     let walletsCents = 0;
     let packetsCents = 0;
     let issuedCents = 0;
-    let inFlightCents = 0;
+    let inFlightCents = this.#inFlightCents;
     for (const { ledger } of this.#sets.values()) {
       inFlightCents += ledger.gatewayCents;
       walletsCents += ledger.totals.walletsCents;
       packetsCents += ledger.totals.packetsCents;
       issuedCents -= ledger.totals.issuerCents;
     }
-    for (const cents of this.#inFlight.values()) inFlightCents += cents;
     const refundingCents = this.#refundingCents;
     return { walletsCents, packetsCents, inFlightCents, refundingCents, issuedCents };
   }
@@ -299,6 +309,7 @@ export class ClusterBooks {
       if (isRefund) this.#refundingCents += amountCents;
       const key = from * 1024 + to;
       this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + amountCents);
+      this.#inFlightCents += amountCents;
       touched.add(key);
     }
     for (const key of touched) {

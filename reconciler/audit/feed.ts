@@ -157,14 +157,26 @@ export class Feed {
     return false;
   }
 
-  /** The leader's own word, confirmed, asked for with the token of {@link ask}. */
-  horizon(setId: number, args: { asked: number; atMs: number; value: Horizon }): void {
+  /**
+   * The leader's own word, confirmed, asked for with the token of {@link ask} when the books of its
+   * Set had come to `seenLsn` (default 0): what was committed then, its leader has.
+   */
+  horizon(
+    setId: number,
+    args: { asked: number; atMs: number; value: Horizon; seenLsn?: number },
+  ): void {
     const line = this.#line(setId);
-    if (line.horizon === null || args.asked > line.horizon.asked) line.horizon = args;
+    const { asked, value, seenLsn = 0 } = args;
+    if (value.lsn < seenLsn && !line.isStopped) {
+      const what = `its leader is at LSN ${value.lsn}, after LSN ${seenLsn} was committed`;
+      this.#onFinding(findingOf(setId, { message: `AU6 Set ${setId}: ${what}`, stops: false }));
+      return;
+    }
+    if (line.horizon === null || asked > line.horizon.asked) line.horizon = { asked, value };
     // The first that can be compared is: a newer one would be out of reach again and again.
-    line.memory ??= args.value;
+    line.memory ??= value;
     this.#compare(line);
-    this.#hear(line, { lsn: args.value.lsn, atMs: args.atMs });
+    this.#hear(line, { lsn: value.lsn, atMs: args.atMs });
   }
 
   /** Judges entries while `mayGoOn`. True: there was more to do when it ended. */
@@ -174,7 +186,11 @@ export class Feed {
       for (const line of this.#lines.values()) {
         while (this.#step(line)) {
           moved = true;
-          if (!mayGoOn()) return true;
+          if (mayGoOn()) continue;
+          // The others are first next time: who is read faster than judged must not stand before them.
+          this.#lines.delete(line.setId);
+          this.#lines.set(line.setId, line);
+          return true;
         }
       }
       if (!moved && !this.#breakCircle()) return false;

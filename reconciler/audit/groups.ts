@@ -215,19 +215,22 @@ export class Groups {
     group.seq = seq;
     if (sender === null) return;
     group.counted += 1;
-    pushSeq(group.counting, seq);
     const own = group.own.get(sender);
     if (own === undefined) group.own.set(sender, [seq]);
-    else pushSeq(own, seq);
+    else own.push(seq);
+    group.counting.push(seq);
+    // A few times what exact counts need, so that the rest is dropped seldom.
+    if (group.counting.length <= 4 * EXACT_MESSAGES) return;
+    dropBelow(group.counting, seq - EXACT_MESSAGES);
+    for (const [user, seqs] of group.own) {
+      dropBelow(seqs, seq - EXACT_MESSAGES);
+      if (seqs.length === 0) group.own.delete(user);
+    }
   }
 }
 
-/** Keeps a few times what exact counts need, so that the rest is dropped seldom. */
-function pushSeq(seqs: number[], seq: number): void {
-  seqs.push(seq);
-  if (seqs.length > 4 * EXACT_MESSAGES) {
-    seqs.splice(0, lastAtOrBelow(seqs, seq - EXACT_MESSAGES - 1) + 1);
-  }
+function dropBelow(rising: number[], limit: number): void {
+  rising.splice(0, lastAtOrBelow(rising, limit - 1) + 1);
 }
 
 function nextVersion(args: { group: Group; groupId: bigint; version: number; place: Place }): void {

@@ -40,9 +40,9 @@ export type LedgerDump = {
 export class Ledger {
   #packets = new Map<bigint, number>();
   #clearing = new Map<number, number>();
-  #wallets = new Map<string, History>();
-  /** false: of each wallet only what it has now is known. */
-  readonly #history: boolean;
+  #wallets = new Map<string, number>();
+  /** null: of each wallet only what it has now is known. */
+  readonly #histories: Map<string, History> | null;
   #walletsCents = 0;
   #packetsCents = 0;
   #clearingCents = 0;
@@ -50,14 +50,14 @@ export class Ledger {
   #issuerCents = 0;
 
   constructor({ history }: { history: boolean } = { history: true }) {
-    this.#history = history;
+    this.#histories = history ? new Map() : null;
   }
 
   dump(): LedgerDump {
     return {
       packets: this.#packets,
       clearing: this.#clearing,
-      wallets: new Map([...this.#wallets].map(([user, { cents }]) => [user, cents.at(-1) ?? 0])),
+      wallets: this.#wallets,
       gatewayCents: this.#gatewayCents,
       totals: this.totals,
     };
@@ -68,9 +68,11 @@ export class Ledger {
     const { packets, clearing, wallets, gatewayCents, totals } = dump;
     this.#packets = new Map(packets);
     this.#clearing = new Map(clearing);
-    this.#wallets = new Map(
-      [...wallets].map(([user, cents]) => [user, { lsns: [lsn], cents: [cents] }]),
-    );
+    this.#wallets = new Map(wallets);
+    this.#histories?.clear();
+    for (const [user, cents] of wallets) {
+      this.#histories?.set(user, { lsns: [lsn], cents: [cents] });
+    }
     this.#gatewayCents = gatewayCents;
     this.#walletsCents = totals.walletsCents;
     this.#packetsCents = totals.packetsCents;
@@ -97,12 +99,13 @@ export class Ledger {
   }
 
   wallet(user: string): number {
-    return this.#wallets.get(user)?.cents.at(-1) ?? 0;
+    return this.#wallets.get(user) ?? 0;
   }
 
-  /** Balance in cents after the entry with this LSN. */
+  /** Balance in cents after the entry with this LSN; the newest where no history is kept. */
   walletAt(user: string, lsn: number): number {
-    const history = this.#wallets.get(user);
+    if (this.#histories === null) return this.wallet(user);
+    const history = this.#histories.get(user);
     if (history === undefined) return 0;
     const at = lastAtOrBelow(history.lsns, lsn);
     return at === -1 ? 0 : (history.cents[at] ?? 0);
@@ -112,7 +115,7 @@ export class Ledger {
   lsnWithBalance(args: { user: string; cents: number; from: number }): number | null {
     const { user, cents, from } = args;
     if (this.walletAt(user, from) === cents) return from;
-    const history = this.#wallets.get(user);
+    const history = this.#histories?.get(user);
     if (history === undefined) return null;
     for (let at = lastAtOrBelow(history.lsns, from) + 1; at < history.lsns.length; at++) {
       if (history.cents[at] === cents) return history.lsns[at] ?? null;
@@ -169,17 +172,8 @@ export class Ledger {
     const { user, amountCents, place } = args;
     const balance = this.wallet(user) + amountCents;
     if (balance < 0) throw place.broken('M3', `wallet ${user} has ${balance}`);
-    let history = this.#wallets.get(user);
-    if (history === undefined) this.#wallets.set(user, (history = { lsns: [], cents: [] }));
-    // Nobody is shown what stood between two ops of one entry.
-    const isSame = history.lsns.at(-1) === place.lsn || !this.#history;
-    if (isSame && history.lsns.length > 0) {
-      history.lsns[history.lsns.length - 1] = place.lsn;
-      history.cents[history.cents.length - 1] = balance;
-    } else {
-      history.lsns.push(place.lsn);
-      history.cents.push(balance);
-    }
+    this.#wallets.set(user, balance);
+    if (this.#histories !== null) keep(this.#histories, { user, balance, lsn: place.lsn });
     this.#walletsCents += amountCents;
   }
 
@@ -191,6 +185,20 @@ export class Ledger {
         throw place.broken('M1', `${name} are ${is[name]}, the entry says ${said[name]}`);
       }
     }
+  }
+}
+
+function keep(
+  histories: Map<string, History>,
+  { user, balance, lsn }: { user: string; balance: number; lsn: number },
+): void {
+  let history = histories.get(user);
+  if (history === undefined) histories.set(user, (history = { lsns: [], cents: [] }));
+  // Nobody is shown what stood between two ops of one entry.
+  if (history.lsns.at(-1) === lsn) history.cents[history.cents.length - 1] = balance;
+  else {
+    history.lsns.push(lsn);
+    history.cents.push(balance);
   }
 }
 

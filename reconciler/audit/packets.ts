@@ -54,6 +54,7 @@ export class Packets {
   #all = new Map<bigint, Packet>();
   /** In the order of their ends. */
   #ended: bigint[] = [];
+  #claimCount = 0;
 
   dump(): PacketsDump {
     return { all: this.#all, ended: this.#ended };
@@ -62,17 +63,26 @@ export class Packets {
   restore({ all, ended }: PacketsDump): void {
     this.#all = new Map(all);
     this.#ended = [...ended];
+    this.#claimCount = 0;
+    for (const { claims } of all.values()) this.#claimCount += claims.size;
   }
 
   get size(): number {
     return this.#all.size;
   }
 
+  /** Of all packets in memory. */
+  get claimCount(): number {
+    return this.#claimCount;
+  }
+
   /** Those that ended before this log time leave memory: whoever opens one finds none (M7). */
   forget(before: number): void {
     let gone = 0;
     for (const packetId of this.#ended) {
-      if ((this.#all.get(packetId)?.end?.at ?? 0) >= before) break;
+      const packet = this.#all.get(packetId);
+      if ((packet?.end?.at ?? 0) >= before) break;
+      this.#claimCount -= packet?.claims.size ?? 0;
       this.#all.delete(packetId);
       gone += 1;
     }
@@ -167,6 +177,7 @@ export class Packets {
       amountCents,
     });
     claims.set(user, { order, amountCents, at, lsn: place.lsn });
+    this.#claimCount += 1;
     packet.restCents = rest;
     if (left > 0) {
       if (seed.length > 0) throw place.broken('A7', `${what} the seed is shown before the end`);

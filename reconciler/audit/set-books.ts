@@ -21,6 +21,8 @@ import { slotOf } from './shares.ts';
 import { CONTROL_LANE, setOf } from './words.ts';
 
 const ZEROS = new Uint8Array(32);
+/** People whose home is remembered: it costs a hash to see. */
+const AT_HOME_MAX = 100_000;
 
 /** The ops of an entry. Throws a Violation of F2 when its bytes are not of its format. */
 export function opsOf(entry: Entry): Op[] {
@@ -52,7 +54,7 @@ export class SetBooks {
   readonly ids = new Ids();
   readonly outbox = new Outbox();
   readonly inbox = new Inbox();
-  readonly answers = new Answers();
+  readonly answers: Answers;
   readonly payments = new Payments();
   #welcomed = new Set<string>();
   /** Newest member version in each person's list of groups, by user, then group. */
@@ -68,10 +70,11 @@ export class SetBooks {
   /** Whose head was held last: its checksum need not be computed twice. */
   #held: Entry | null = null;
 
-  /** `history`: what wallets had at every LSN is known; default true. */
+  /** `history`: what wallets had at every LSN, and what people were told, is known; default true. */
   constructor(setId: number, { history }: { history: boolean } = { history: true }) {
     this.setId = setId;
     this.ledger = new Ledger({ history });
+    this.answers = new Answers({ whole: history });
   }
 
   /** Shares what it holds: to be written down before the next entry is added. */
@@ -128,6 +131,11 @@ export class SetBooks {
     this.payments.forget(before);
   }
 
+  /** Things in memory that {@link forget} lets go. */
+  get forgettable(): number {
+    return this.packets.claimCount + this.packets.size + this.answers.size + this.payments.size;
+  }
+
   /** Log time of the last entry; 0 before the first. */
   get ts(): number {
     return this.#ts;
@@ -154,6 +162,8 @@ export class SetBooks {
     if (known === undefined) {
       const slot = slotOf(user);
       known = ((this.#slots[slot >> 3] ?? 0) & (1 << (slot & 7))) !== 0;
+      // Asked about the same people again and again, and about strangers once.
+      if (this.#atHome.size >= AT_HOME_MAX) this.#atHome.clear();
       this.#atHome.set(user, known);
     }
     return known;

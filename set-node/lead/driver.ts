@@ -402,7 +402,7 @@ export class Driver {
 
   /** Ended packets and old answers leave memory when Q projections show them (rulings 9). */
   #evict(): void {
-    const projectedLsn = this.#projections.quorumLsn();
+    const projectedLsn = this.#projections.letGo();
     this.tail.prune(projectedLsn);
     this.#state.forget(projectedLsn);
   }

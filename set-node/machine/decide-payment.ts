@@ -128,6 +128,7 @@ export function settlePayment(
   if (end !== null || terms === null) return settleExpired({ state, command, owner });
   if (terms.purpose === 'withdraw') {
     const isPaid = command.result === 'paid';
+    if (isPaid && isEmptied(state, command.amountCents)) return refused(command, 'issue_limit');
     const back = isPaid ? issuer(command.amountCents) : wallet(owner, command.amountCents);
     return done({
       outcome: settled(command, owner, isPaid ? 'paid_out' : 'returned'),
@@ -170,6 +171,11 @@ function isFull(state: SetState, amountCents: number): boolean {
   const { walletsCents, packetsCents, issuerCents } = state;
   const held = Math.max(walletsCents + packetsCents, -issuerCents);
   return held + amountCents > LIMITS.setTotalCentsMax;
+}
+
+/** The same for money that leaves: an issuer stands above zero by what other Sets brought. */
+function isEmptied({ issuerCents }: SetState, amountCents: number): boolean {
+  return issuerCents + amountCents > LIMITS.setTotalCentsMax;
 }
 
 /** Given up, and the gateway has an answer after all. */
@@ -223,6 +229,7 @@ export function adjustWallet({ state }: At, command: Of<'wallet.adjust'>): Decis
   const { type, user, amountCents } = command;
   const balance = state.people.get(user)?.balanceCents ?? 0;
   if (balance + amountCents < 0) return refusedForGood(command, 'insufficient_funds');
+  if (isEmptied(state, -amountCents)) return refused(command, 'issue_limit');
   const denied = amountCents > 0 ? whyNotIssue(state, amountCents) : null;
   if (denied !== null) return refusedForGood(command, denied);
   return done({

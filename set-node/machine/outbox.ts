@@ -51,6 +51,8 @@ export type Lane = {
   readonly lane: number;
   first: number;
   readonly pending: Pending;
+  /** Money of all of `pending`: who asks for it each second must not make the leader add it up. */
+  pendingCents: number;
 };
 
 /** What this Set owes others: an entry leaves only on a committed receipt of its destination. */
@@ -76,7 +78,7 @@ export class Outbox {
     const key = to * 256 + lane;
     let found = this.#lanes.get(key);
     if (found === undefined) {
-      found = { to, lane, first: 1, pending: new Pending() };
+      found = { to, lane, first: 1, pending: new Pending(), pendingCents: 0 };
       this.#lanes.set(key, found);
     }
     return found;
@@ -91,7 +93,7 @@ export class Outbox {
     const lane = this.lane(entry.to, entry.lane);
     assert(entry.number === lane.first + lane.pending.length, 'outbox numbers have no gaps');
     lane.pending.push(entry.transfer);
-    this.#count(entry.transfer, 1);
+    this.#count(lane, entry.transfer, 1);
   }
 
   /** The transfers that an acknowledgement up to `upTo` would finish, with the first one's number. */
@@ -106,7 +108,7 @@ export class Outbox {
     const lane = this.lane(args.to, args.lane);
     const count = Math.max(0, args.upTo - lane.first + 1);
     assert(count <= lane.pending.length, 'a receipt names what was sent');
-    for (const transfer of lane.pending.take(count)) this.#count(transfer, -1);
+    for (const transfer of lane.pending.take(count)) this.#count(lane, transfer, -1);
     lane.first += count;
   }
 
@@ -119,8 +121,10 @@ export class Outbox {
     this.lane(to, lane).first = first;
   }
 
-  #count(transfer: Transfer, sign: 1 | -1): void {
+  #count(lane: Lane, transfer: Transfer, sign: 1 | -1): void {
     const money = moneyOf(transfer);
+    lane.pendingCents += sign * money;
+    assert(lane.pendingCents >= 0, 'nothing of a lane is finished twice');
     this.#pendingCents += sign * money;
     this.#pendingCount += sign;
     assert(this.#pendingCents >= 0 && this.#pendingCount >= 0, 'nothing is finished twice');

@@ -45,17 +45,18 @@ export function dueAtOf({ terms }: Payment): TimeMs | null {
 /** Payments of the people at home: all that are under way, and those that ended lately. */
 export class Payments {
   readonly #byId = new Map<Id, Payment>();
+  /** Those that have not ended, in the order of their ids: they are asked for once a second. */
+  readonly #pending = new Map<Id, Payment>();
   readonly #underWay = new Map<UserId, number>();
   #comingCents = 0;
   #goingCents = 0;
-  #pendingCount = 0;
 
   get size(): number {
     return this.#byId.size;
   }
 
   get pendingCount(): number {
-    return this.#pendingCount;
+    return this.#pending.size;
   }
 
   /** Money that pending payments would bring in. */
@@ -74,6 +75,11 @@ export class Payments {
 
   values(): IterableIterator<Payment> {
     return this.#byId.values();
+  }
+
+  /** As they were minted: by id. */
+  pending(): IterableIterator<Payment> {
+    return this.#pending.values();
   }
 
   /** How many payments of this person have not ended. */
@@ -103,12 +109,14 @@ export class Payments {
     }
   }
 
-  #count({ owner, amountCents, terms }: Payment, sign: 1 | -1): void {
+  #count(payment: Payment, sign: 1 | -1): void {
+    const { paymentId, owner, amountCents, terms } = payment;
+    if (sign === 1) this.#pending.set(paymentId, payment);
+    else this.#pending.delete(paymentId);
     const left = this.underWay(owner) + sign;
     assert(left >= 0, 'nothing ends twice');
     if (left === 0) this.#underWay.delete(owner);
     else this.#underWay.set(owner, left);
-    this.#pendingCount += sign;
     if (terms?.purpose === 'withdraw') this.#goingCents += sign * amountCents;
     else this.#comingCents += sign * amountCents;
   }

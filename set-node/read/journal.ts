@@ -1,5 +1,4 @@
 import { encodeEntry } from '../../lib/core/journal-entry.ts';
-import { moneyOf } from '../../lib/core/transfer.ts';
 import type { Lsn } from '../../lib/core/units.ts';
 import { lsn } from '../../lib/core/units.ts';
 import type { ReplicaStore } from '../../lib/port/replica-store.ts';
@@ -42,12 +41,12 @@ export async function readJournal(
 
 /** What memory holds of outbox and inbox; the audit compares it with the journal at this LSN. */
 export function lanesOf(state: SetState): Answer {
-  const sent = [...state.outbox.lanes()].map(({ to, lane, first, pending }) => ({
+  const sent = [...state.outbox.lanes()].map(({ to, lane, first, pending, pendingCents }) => ({
     to,
     lane,
     first: String(first),
     next: String(first + pending.length),
-    pendingCents: String([...pending].reduce((sum, transfer) => sum + moneyOf(transfer), 0)),
+    pendingCents: String(pendingCents),
   }));
   const received = [...state.inbox.lanes()].map(({ from, lane, upTo, above, tombstones }) => ({
     from,

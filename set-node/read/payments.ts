@@ -18,10 +18,22 @@ export function paymentsOf(
   const { state, after } = ask;
   if (state !== '' && !PAYMENT_STATES.some((known) => known === state)) return null;
   const limit = Math.min(ask.limit, LIMITS.paymentsPageMax);
-  const wanted = [...memory.payments.values()]
-    .filter(({ paymentId, end }) => paymentId > after && isIn(state, end))
-    // Minted in order; only late money of a forgotten one stands out of it.
-    .toSorted((a, b) => (a.paymentId < b.paymentId ? -1 : 1));
+  const { payments } = memory;
+  const isPending = state === 'pending';
+  const wanted: Payment[] = [];
+  let last = after;
+  let isSorted = true;
+  for (const payment of isPending ? payments.pending() : payments.values()) {
+    // Those are asked for once a second, and stand by id.
+    if (isPending && wanted.length === limit) break;
+    const { paymentId, end } = payment;
+    if (paymentId <= after || !isIn(state, end)) continue;
+    isSorted &&= paymentId > last;
+    last = paymentId;
+    wanted.push(payment);
+  }
+  // Minted in order; only late money of a forgotten one stands out of it.
+  if (!isSorted) wanted.sort((a, b) => (a.paymentId < b.paymentId ? -1 : 1));
   return { payments: wanted.slice(0, limit).map(paymentOf) };
 }
 

@@ -43,8 +43,9 @@ export class Projections {
   readonly #log: Log;
   readonly #setId: SetId;
   readonly #isBusy: () => boolean;
-  readonly #adoptedLsn: Lsn;
   readonly #lsns: Lsn[];
+  /** Up to where this leader's memory has been let go of. */
+  #forgotten: Lsn;
   /**
    * Entries of a piece, a power of two: pieces of all replicas end at its multiples, because what is
    * made of a piece for one replica serves its siblings (RS12k).
@@ -77,17 +78,25 @@ export class Projections {
     this.#replicas = args.replicas;
     this.#quorum = args.quorum;
     this.#setLog = args.setLog;
-    this.#adoptedLsn = args.adoptedLsn;
+    // What earlier leaders forgot was adopted.
+    this.#forgotten = args.adoptedLsn;
     this.#clock = args.clock;
     this.#log = args.log;
     this.#setId = args.setId;
     this.#lsns = args.replicas.map(() => lsn(0));
   }
 
-  /** The LSN that Q replicas show: what lies at or below may leave memory. */
+  /** The LSN that Q replicas show. It falls when one loses its disk. */
   quorumLsn(): Lsn {
     const sorted = [...this.#lsns].sort((a, b) => b - a);
     return sorted[this.#quorum - 1] ?? lsn(0);
+  }
+
+  /** What lies at or below leaves memory now: the caller forgets it, and readers must show it. */
+  letGo(): Lsn {
+    const shown = this.quorumLsn();
+    this.#forgotten = lsn(Math.max(this.#forgotten, shown));
+    return shown;
   }
 
   get lagEntries(): number {
@@ -231,10 +240,11 @@ export class Projections {
 
   /**
    * Everything that memory has forgotten lies at or below this LSN: what earlier leaders forgot
-   * was adopted, what this one forgot is on Q projections. A reader must show at least this much.
+   * was adopted, what this one forgot was on Q projections then. A reader must show at least this
+   * much: tables of another replica may be older, and say that nothing was answered yet.
    */
   forgottenLsn(): Lsn {
-    return lsn(Math.max(this.#adoptedLsn, this.quorumLsn()));
+    return this.#forgotten;
   }
 
   /** Asks replicas for something at or above {@link forgottenLsn}; null when none can answer. */

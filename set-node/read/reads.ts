@@ -29,6 +29,7 @@ import type { QueryReply } from '../../proto/gen/hongbao/QueryReply.ts';
 import type { Seals } from '../machine/findings.ts';
 import type { Group, Member } from '../machine/groups.ts';
 import { firstSeqOf, unreadOf } from '../machine/groups.ts';
+import type { Lane } from '../machine/outbox.ts';
 import type { SetState } from '../machine/state.ts';
 import { paymentsOf } from './payments.ts';
 import { lanesOf } from './journal.ts';
@@ -206,14 +207,17 @@ function outboxOf(state: SetState, ask: OutboxQuery__Output): Answer {
     ask.cursors.map((cursor) => [cursor.to * 256 + cursor.lane, Number(cursor.after)]),
   );
   const limit = Math.min(ask.limit, LIMITS.transferWindowMax);
-  const lanes = [...state.outbox.lanes()].filter(({ pending }) => pending.length > 0);
-  // Every lane gets its part: one that nobody empties must not stand before the others.
+  const skipOf = ({ to, lane, first }: Lane): number =>
+    Math.max(0, (after.get(to * 256 + lane) ?? 0) - first + 1);
+  const lanes = [...state.outbox.lanes()].filter((lane) => lane.pending.length > skipOf(lane));
+  // Every lane gets its part: one that nobody empties must not stand before the others, nor take a
+  // part while the caller has all that it holds.
   const part = Math.ceil(limit / Math.max(1, lanes.length));
-  const runs = lanes.map(({ to, lane, first, pending }): Run => {
-    const skip = Math.max(0, (after.get(to * 256 + lane) ?? 0) - first + 1);
+  const found = lanes.map((of): Run => {
+    const skip = skipOf(of);
+    const { to, lane, first, pending } = of;
     return { to, lane, first: first + skip, transfers: pending.slice(skip, skip + part) };
   });
-  const found = runs.filter(({ transfers }) => transfers.length > 0);
   if (ask.packed) return { status: 'ok', outbox: { runs: found.map(packedRun) } };
   return { status: 'ok', outbox: { entries: found.flatMap(entriesOf) } };
 }

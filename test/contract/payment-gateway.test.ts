@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -303,6 +304,53 @@ describe('the sandbox', () => {
       await gateway.payOut({ ...PAYMENT, paymentId: asId(10n), destination: 'd' });
       await gateway.close();
     }
+    rmSync(folder, { recursive: true });
+  });
+
+  test('[PG2d] a full disk is an answer, and leaves a ledger that can be read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hb-'));
+    const file = join(folder, 'gateway.jsonl');
+    const script = join(folder, 'fill.ts');
+    const root = new URL('../../lib/', import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { SandboxGateway } from '${root}adapter/sandbox-gateway.ts';
+      import { ManualClock } from '${root}adapter/manual-clock.ts';
+      import { SeededRandom } from '${root}adapter/seeded-random.ts';
+      const gateway = new SandboxGateway({
+        secret: new Uint8Array(32), clock: new ManualClock(), random: new SeededRandom(1),
+        checkoutBase: () => '/pay/', send: async () => 200, file: ${JSON.stringify(file)},
+        decidePayout: () => 'pending',
+      });
+      const told = [];
+      for (let id = 1n; id <= 20n; id++) {
+        const payout = { paymentId: id, amountCents: 5, destination: 'd' };
+        told.push((await gateway.payOut(payout)).kind);
+      }
+      const checkout = { paymentId: 21n, amountCents: 5, dueAt: 9e15 };
+      told.push((await gateway.createCheckout(checkout)).kind);
+      told.push(gateway.end(1n, 'paid'), (await gateway.stateOf(1n)).kind);
+      console.log(JSON.stringify(told));`,
+    );
+    // 1,024 bytes are all that this process may write to a file: ten lines do not fit.
+    const { stdout } = spawnSync(
+      'bash',
+      ['-c', 'ulimit -f 1; exec "$0" "$1"', process.execPath, script],
+      {
+        encoding: 'utf8',
+        timeout: 20_000,
+      },
+    );
+    const told = JSON.parse(stdout) as unknown[];
+    expect(told.slice(0, 2)).toEqual(['pending', 'pending']);
+    expect(told.slice(-4)).toEqual(['away', 'away', false, 'pending']);
+    const { gateway } = sandbox({ file });
+    const known = told.filter((kind, index) => index < 20 && kind === 'pending').length;
+    for (let id = 1; id <= 20; id++) {
+      const kind = id <= known ? 'pending' : 'unknown';
+      expect([id, await gateway.stateOf(asId(BigInt(id)))]).toEqual([id, { kind }]);
+    }
+    await gateway.close();
     rmSync(folder, { recursive: true });
   });
 });

@@ -162,11 +162,11 @@ async function ask(action: 'status' | 'down'): Promise<{ status: number | null; 
 }
 
 describe('all of it', () => {
-  test('two doors, two reconcilers that hear each other over NATS; status sees, down ends', async () => {
+  test('two doors, two reconcilers that hear each other over NATS, one auditor; status sees, down ends', async () => {
     const up = new Up('--sets=1');
     await up.ready();
     const { pids } = up;
-    expect(areAlive(pids)).toEqual(Array.from({ length: 10 }, () => true));
+    expect(areAlive(pids)).toEqual(Array.from({ length: 11 }, () => true));
     const [first = '', second = ''] = ['access1', 'access2'].map((name) => up.addressOf(name));
     const answer = await fetch(`${first}/v1/dev/token`, { method: 'POST', body: '{"userId":"a"}' });
     expect(answer.status).toBe(200);
@@ -175,8 +175,15 @@ describe('all of it', () => {
       metrics = await (await fetch(up.addressOf('reconciler2'))).text();
       expect(metrics).toMatch(/^hongbao_bus_connected [01]$/m);
     }
+    expect(await (await fetch(up.addressOf('reconciler2'))).text()).not.toContain('hongbao_audit');
+    const audited = /^hongbao_audit_lsn\{set="1"\} [1-9]/m;
+    for (let metrics = ''; !audited.test(metrics); await sleep(50)) {
+      metrics = await (await fetch(up.addressOf('auditor'))).text();
+      // It carries nothing, and knows who does.
+      expect(metrics).not.toContain('hongbao_settle_oldest_seconds');
+    }
     const all = await ask('status');
-    expect([all.status, all.out.match(/^running /gm)?.length]).toEqual([0, 11]);
+    expect([all.status, all.out.match(/^running /gm)?.length]).toEqual([0, 12]);
 
     const door = Number(/^process (\d+) access1 /m.exec(up.out)?.[1]);
     process.kill(door, 'SIGKILL');
@@ -188,7 +195,7 @@ describe('all of it', () => {
     ]);
     expect((await ask('down')).status).toBe(0);
     expect(await up.end()).toBe(0);
-    expect(areAlive(pids)).toEqual(Array.from({ length: 10 }, () => false));
+    expect(areAlive(pids)).toEqual(Array.from({ length: 11 }, () => false));
     expect((await ask('status')).status).toBe(1);
   });
 });

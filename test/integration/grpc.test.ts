@@ -159,7 +159,7 @@ describe('a channel', () => {
       world.router.query(SET, { wallet: { user: ALICE } }),
       world.router.query(SET, { money: {} }, { deadlineMs: 200 }),
     ]);
-    expect(wallet.reply?.wallet).toEqual({ exists: true, balanceCents: '77' });
+    expect(wallet.reply?.wallet).toEqual({ exists: true, balanceCents: '77', frozen: false });
     expect(money).toEqual({ status: 'set_unavailable', reply: null });
   });
 

@@ -99,7 +99,7 @@ test('adjust adds and takes, never below zero, and once for each id', async () =
 });
 
 test.each([
-  [['melt', 'alice', ...WHO], 'show, freeze, unfreeze, adjust'],
+  [['melt', 'alice', ...WHO], 'show, statement, freeze, unfreeze, adjust'],
   [['freeze', 'alice'], '--reason is missing'],
   [['freeze', 'alice', '1.00', ...WHO], 'AMOUNT goes with adjust'],
   [['adjust', 'alice', ...WHO], 'AMOUNT goes with adjust'],

@@ -2,14 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
-import { decodeCheckpoint, encodeCheckpoint } from '../../reconciler/audit/checkpoint.ts';
+import { CheckpointWriter, decodeCheckpoint } from '../../reconciler/audit/checkpoint.ts';
 import { ClusterBooks } from '../../reconciler/audit/cluster-books.ts';
+import type { OpOf } from '../../reconciler/audit/decode.ts';
 import type { ClusterDump } from '../../reconciler/audit/dump.ts';
 import type { Finding } from '../../reconciler/audit/feed.ts';
 import { Feed } from '../../reconciler/audit/feed.ts';
+import { Groups } from '../../reconciler/audit/groups.ts';
+import { Place } from '../../reconciler/audit/place.ts';
 import { readEntry } from '../../reconciler/audit/entry.ts';
 import { encodeEntry } from '../../lib/core/journal-entry.ts';
-import { Shown, horizonAfter } from './audit-source.ts';
+import { Shown, horizonAfter, plain } from './audit-source.ts';
 import { audit, live, reseal, scripts, tamper } from './check-journals.ts';
 import { MONEY_TAMPERS } from './check-money-tampers.ts';
 import { PAYMENT_TAMPERS } from './check-payment-tampers.ts';
@@ -203,17 +206,13 @@ describe('[AU6] the lanes in a leader’s memory', () => {
   });
 });
 
-/** The same values, whatever kind of bytes holds them. */
-function plain(dump: ClusterDump): string {
-  return JSON.stringify(dump, (_, value: unknown) => {
-    if (value instanceof Map) return { map: [...value] };
-    if (value instanceof Set) return { set: [...value] };
-    if (typeof value === 'bigint') return `${value}n`;
-    const isBytes =
-      typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
-    if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
-    return isBytes ? Buffer.from(value.data as number[]).toString('hex') : value;
-  });
+/** In slices of a few values each. */
+function encodeCheckpoint(dump: ClusterDump): Uint8Array {
+  const writer = new CheckpointWriter(dump);
+  while (writer.advance(() => false));
+  let bytes = writer.assemble(() => false);
+  while (bytes === null) bytes = writer.assemble(() => false);
+  return bytes;
 }
 
 describe('[AU5] a checkpoint', () => {
@@ -273,7 +272,53 @@ describe('[AU5] a checkpoint', () => {
   });
 });
 
+/** A group with nothing said in it. */
+function groupOf(people: readonly string[]) {
+  return {
+    name: 'talk',
+    members: new Map(people.map((user) => [user, { joinedSeq: 0, readSeq: 0 }])),
+    stays: new Map(),
+    version: 1,
+    seq: 0,
+    counted: 0,
+    counting: [],
+    own: new Map<string, number[]>(),
+  };
+}
+
 describe('[AU4] books that forget', () => {
+  test('know of a long talk what counts of unread messages need, and no more', () => {
+    const groups = new Groups();
+    const place = new Place({ setId: 1, lsn: 1, ts: 0 });
+    groups.restore({ all: new Map([[1n, groupOf(['ann', 'bob', 'cid'])]]), left: [] });
+    let seq = 0;
+    const say = (user: string): void => {
+      seq += 1;
+      const op = { command: { user, groupId: 1n, seenSeq: 0 } } as OpOf<'message.send'>;
+      groups.message({ op, success: { seq, at: 0 }, place });
+    };
+    // One says little, and early.
+    say('ann');
+    for (let round = 0; round < 2_000; round++) say(round % 2 === 0 ? 'bob' : 'cid');
+    const group = groups.dump().all.get(1n);
+    expect(group?.counted).toBe(2_001);
+    const kept = [...(group?.own.values() ?? [])].flat();
+    expect(kept.toSorted((x, y) => x - y)).toEqual(group?.counting);
+    expect(kept.length).toBeGreaterThanOrEqual(256);
+    expect(kept.length).toBeLessThanOrEqual(1_024);
+    expect([...(group?.own.keys() ?? [])]).toEqual(['bob', 'cid']);
+    // As far back as counts are exact they still are, and a lie is seen.
+    const read = (readCount: number, ownAfter: number): void => {
+      const command = { user: 'bob', groupId: 1n, seq: seq - 256 };
+      const unread = Math.min(100, 2_001 - readCount - ownAfter);
+      const success = { seq: seq - 256, readCount, ownAfter, unread };
+      groups.read({ op: { command } as OpOf<'message.read'>, success, place });
+    };
+    expect(() => read(seq - 256, 127)).toThrow(/^Q5/);
+    group?.members.set('bob', { joinedSeq: 0, readSeq: 0 });
+    read(seq - 256, 128);
+  });
+
   test('hold less, and break no rule', () => {
     let whole = 0;
     let kept = 0;

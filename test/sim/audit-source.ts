@@ -2,6 +2,7 @@
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { decodeOps, encodeEntry } from '../../lib/core/journal-entry.ts';
 import { moneyOf } from '../../lib/core/transfer.ts';
+import type { ClusterDump } from '../../reconciler/audit/dump.ts';
 import type { Feed, Finding } from '../../reconciler/audit/feed.ts';
 import type { Horizon } from '../../reconciler/audit/needs.ts';
 
@@ -122,4 +123,17 @@ export class Shown {
       for (const set of this.sets) this.tell(feed, set);
     }
   }
+}
+
+/** The same values, whatever kind of bytes holds them. */
+export function plain(dump: ClusterDump | null): string {
+  return JSON.stringify(dump, (_, value: unknown) => {
+    if (value instanceof Map) return { map: [...value] };
+    if (value instanceof Set) return { set: [...value] };
+    if (typeof value === 'bigint') return `${value}n`;
+    const isBytes =
+      typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
+    if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+    return isBytes ? Buffer.from(value.data as number[]).toString('hex') : value;
+  });
 }

@@ -4,11 +4,14 @@ import { ManualClock } from '../../lib/adapter/manual-clock.ts';
 import { MemoryObjectStore } from '../../lib/adapter/memory-object-store.ts';
 import type { Entry } from '../../lib/core/journal-entry.ts';
 import { setId } from '../../lib/core/units.ts';
+import type { Clock } from '../../lib/port/clock.ts';
 import type { Log } from '../../lib/port/log.ts';
 import { createMetrics } from '../../lib/runtime/metrics.ts';
+import { decodeCheckpoint } from '../../reconciler/audit/checkpoint.ts';
+import { ClusterBooks } from '../../reconciler/audit/cluster-books.ts';
 import { Auditor } from '../../reconciler/auditor.ts';
 import type { Ask, QueryAnswer, Router } from '../../router/api.ts';
-import { Shown, horizonAfter } from './audit-source.ts';
+import { Shown, horizonAfter, plain } from './audit-source.ts';
 import { live, scripts, tamper } from './check-journals.ts';
 import { MONEY_TAMPERS } from './check-money-tampers.ts';
 
@@ -175,6 +178,46 @@ describe('a live cluster', () => {
   });
 });
 
+describe('[AU4] the horizon', () => {
+  test('comes nearer while there is too much in memory, and goes back', async () => {
+    const [few, many] = [await memoryOf({ keptMax: 1 }), await memoryOf({})];
+    expect(few.horizons.at(-1)).toBe(2);
+    expect(new Set(many.horizons)).toEqual(new Set([3_600]));
+    expect(few.kept).toBeLessThan(many.kept);
+    // More for a while than what is left when it has come nearer.
+    const { horizons } = await memoryOf({ keptMax: many.kept - 1 });
+    expect(Math.min(...horizons)).toBeLessThan(3_000);
+    expect(horizons.at(-1)).toBe(3_600);
+  });
+
+  /** A day with a long evening: each look's horizon in seconds, and what is in memory at the end. */
+  async function memoryOf(more: {
+    keptMax?: number;
+  }): Promise<{ horizons: number[]; kept: number }> {
+    const store = new MemoryObjectStore();
+    const world = new World(DAY);
+    const times = { horizonMsMin: 2_000, ...more };
+    const { auditor, expose } = auditorOf(world, { store, times });
+    const horizonNow = async (): Promise<number> =>
+      Number(/^hongbao_audit_horizon_seconds (\S+)$/m.exec(await expose())?.[1]);
+    const horizons: number[] = [];
+    while (!world.shown.isOver) {
+      world.shown.happen(5);
+      await world.clock.advanceSettled(1_000);
+      horizons.push(await horizonNow());
+    }
+    await world.clock.advanceSettled(60_000);
+    horizons.push(await horizonNow());
+    await auditor.stop();
+    expect(auditor.findings()).toEqual([]);
+    const [name = ''] = (await store.list({ prefix: 'audit/', limit: 9 })).slice(-1);
+    const dump = decodeCheckpoint((await store.get(name)) ?? new Uint8Array());
+    const books = new ClusterBooks([], { history: false });
+    if (dump !== null) books.restore(dump);
+    return { horizons, kept: books.forgettable };
+  }
+});
+
 describe('[AU5] restarts', () => {
   const half = Math.floor(DAY.length / 2);
 
@@ -259,6 +302,53 @@ describe('[AU5] restarts', () => {
     await auditor.stop();
     expect(await store.list({ prefix: 'audit/', limit: 9 })).toEqual([]);
   });
+
+  test('is taken down in slices, and says what the books were at one moment', async () => {
+    let inTheMiddle = 0;
+    for (const day of DAYS) {
+      for (const bytes of (await checkpointsOf(day)).values()) {
+        const dump = decodeCheckpoint(bytes);
+        const lsns = new Map(dump?.sets.map(({ setId: set, lsn }) => [set, lsn]));
+        const books = new ClusterBooks([1, 2], { history: false });
+        for (const entry of day) {
+          if (entry.lsn <= (lsns.get(entry.setId) ?? 0)) books.addCommitted(entry.setId, entry);
+          else inTheMiddle += 1;
+        }
+        expect(plain(dump)).toEqual(plain(books.dump()));
+      }
+    }
+    expect(inTheMiddle).toBeGreaterThan(100);
+  });
+
+  /** All that an auditor writes while a day happens slowly, each slice of it between other things. */
+  async function checkpointsOf(day: readonly Entry[]): Promise<Map<string, Uint8Array>> {
+    const store = new MemoryObjectStore();
+    const world = new World(day);
+    const { clock } = world;
+    let looks = 0;
+    const busy: Clock = {
+      now: () => clock.now(),
+      // Every look takes longer than a slice, which ends as soon as it can.
+      monotonicMs: () => clock.monotonicMs() + 5 * ++looks,
+      after: (delayMs, run) => clock.after(Math.max(20, delayMs), run),
+      every: (periodMs, run) => clock.every(periodMs, run),
+      soon: (run) => clock.soon(run),
+    };
+    const times = { pollMs: 50, checkpointMs: 15_000, horizonMs: 1e12 };
+    const { auditor } = auditorOf(world, { store, clock: busy, times });
+    const seen = new Map<string, Uint8Array>();
+    while (!world.shown.isOver) {
+      world.shown.happen(1);
+      await clock.advanceSettled(200);
+      for (const name of await store.list({ prefix: 'audit/', limit: 9 })) {
+        seen.set(name, (await store.get(name)) ?? new Uint8Array());
+      }
+    }
+    const stopped = auditor.stop();
+    await clock.advanceSettled(60_000);
+    await stopped;
+    return seen;
+  }
 
   test('two checkpoints are kept, however many were written', async () => {
     const store = new MemoryObjectStore();

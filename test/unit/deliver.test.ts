@@ -126,3 +126,31 @@ test('[S4] a packet that fits takes the room of the credit behind it, and that o
   expect(decision).toMatchObject({ outcome: { status: 'issue_limit' }, effects: false });
   expect(state.packets.size).toBe(0);
 });
+
+describe('deliveries of one lane that do not come in order', () => {
+  const some = (count: number): Transfer[] =>
+    Array.from({ length: count }, () => owed('claim.credit', 1));
+  const kinds = ({ outcome }: Decision): string[] =>
+    'receipts' in outcome ? outcome.receipts.map(({ kind }) => kind) : [outcome.status];
+
+  test('[C12][S3] a later one is taken at once, the earlier one when it comes, and each but once', () => {
+    const state = nearlyFull();
+    expect(kinds(run(state, of(some(2), 4)))).toEqual(['applied', 'applied']);
+    expect(kinds(run(state, of(some(3), 1)))).toEqual(['applied', 'applied', 'applied']);
+    expect(kinds(run(state, of(some(6), 1)))).toEqual([
+      ...['duplicate', 'duplicate', 'duplicate', 'duplicate', 'duplicate'],
+      'applied',
+    ]);
+    expect(state.people.get(USER)?.balanceCents).toBe(6);
+    expect(state.inbox.lane(FROM, 2)).toMatchObject({ upTo: 6, above: new Set() });
+  });
+
+  test('[C12] one beyond the window is refused for now, and nothing of it is recorded', () => {
+    const state = nearlyFull();
+    const last = LIMITS.transferWindowMax;
+    expect(kinds(run(state, of(some(2), last)))).toEqual(['overloaded']);
+    expect(kinds(run(state, of(some(1), last)))).toEqual(['applied']);
+    expect(kinds(run(state, of(some(1), 1)))).toEqual(['applied']);
+    expect(kinds(run(state, of(some(2), last)))).toEqual(['duplicate', 'applied']);
+  });
+});

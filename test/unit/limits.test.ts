@@ -25,6 +25,7 @@ describe('how the limits relate', () => {
     { backpressureBytesMax: LIMITS.frameBytesMax },
     { issuedCentsMax: LIMITS.setTotalCentsMax + 1 },
     { setTotalCentsMax: 2 ** 52 },
+    { topupCentsMax: LIMITS.issuedCentsMax },
     { deliverTransfersMax: LIMITS.transferWindowMax + 1 },
   ];
 

@@ -55,6 +55,17 @@ test('a receipt finishes all up to its number, once', () => {
   expect([outbox.pendingCents, outbox.pendingCount, outbox.arriving(BOB)]).toEqual([0, 0, 0]);
 });
 
+test('[AU6] each lane knows what its entries are worth together, whatever came and went', () => {
+  const outbox = filled(10, 20, 30);
+  outbox.add({ to, lane: 3, number: 1, transfer: credit(7) });
+  outbox.finish({ to, lane: 2, upTo: 2 });
+  outbox.add({ to, lane: 2, number: 4, transfer: credit(5) });
+  for (const { pending, pendingCents } of outbox.lanes()) {
+    expect(pendingCents).toBe([...pending].reduce((sum, transfer) => sum + moneyOf(transfer), 0));
+  }
+  expect([...outbox.lanes()].map(({ pendingCents }) => pendingCents)).toEqual([35, 7]);
+});
+
 test('a receipt for what was never sent is a bug', () => {
   expect(() => filled(1).finish({ to, lane: 2, upTo: 2 })).toThrow(AssertionFailed);
 });

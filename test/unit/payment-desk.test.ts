@@ -110,11 +110,12 @@ class World {
   #query(set: SetId, ask: Ask): QueryAnswer {
     if (this.down.has(set)) return { status: 'set_unavailable', reply: null };
     const { state = '', after = '0', limit = 0 } = ask.payments ?? {};
-    const payments = [...this.payments.entries()]
-      .filter(([id, payment]) => Number((id >> 12n) & 1023n) === set && payment.state === state)
-      .filter(([id]) => id > BigInt(String(after)))
-      .map(([, payment]) => payment)
-      .slice(0, limit);
+    const payments: Payment__Output[] = [];
+    for (const [id, payment] of this.payments) {
+      if (payments.length === limit) break;
+      const isHere = Number((id >> 12n) & 1023n) === set && payment.state === state;
+      if (isHere && id > BigInt(String(after))) payments.push(payment);
+    }
     const reply = { tag: 1, status: 'ok', asOfLsn: '1', payments: { payments } };
     return { status: 'ok', reply };
   }
@@ -290,6 +291,55 @@ describe('many', () => {
     await world.pass(3_000);
     expect(world.settles).toMatchObject([{ paymentId: id }]);
     expect(await world.value('hongbao_payments_pending{purpose="topup"}')).toBe(1_000);
+    await desk.stop();
+  });
+
+  test('50,000 top-ups that nobody pays keep no withdrawal out', async () => {
+    const world = new World();
+    const topup = await world.begin({ set: 1, purpose: 'topup', amountCents: 1 });
+    const one = world.payments.get(topup)!;
+    for (let index = 0; index < 50_000; index++) {
+      const id = packId({ ms: 6 + (index >> 12), set: setId(1), sequence: index & 4_095 });
+      world.payments.set(id, { ...one, paymentId: String(id) });
+    }
+    const desk = world.desk({ times: { askAfterMs: 0, lookMs: 5_000 } });
+    await world.pass(1_000);
+    const id = packId({ ms: 99, set: setId(1), sequence: 1 });
+    const purpose = 'withdraw';
+    world.payments.set(id, { ...one, paymentId: String(id), purpose, destination: 'b' });
+    await world.pass(6_000);
+    expect(world.settles).toMatchObject([{ paymentId: id }]);
+    await desk.stop();
+  });
+
+  test('a slow gateway gets withdrawals before a long line of questions, and those as well', async () => {
+    const world = new World();
+    for (let index = 0; index < 640; index++) {
+      await world.begin({ set: 1, purpose: 'topup', amountCents: 1 });
+    }
+    let asked = 0;
+    const gateway = Object.create(world.gateway) as PaymentGateway;
+    const later = (): Promise<unknown> =>
+      new Promise((resolve) => world.clock.after(1_000, () => resolve(null)));
+    gateway.stateOf = async (id) => {
+      asked += 1;
+      await later();
+      return world.gateway.stateOf(id);
+    };
+    gateway.payOut = async (payout) => {
+      await later();
+      return world.gateway.payOut(payout);
+    };
+    const desk = world.desk({ gateway, times: { askAfterMs: 2_000 } });
+    // Twenty seconds of questions stand in line.
+    await world.pass(3_500);
+    for (let index = 0; index < 100; index++) {
+      await world.begin({ set: 1, purpose: 'withdraw', amountCents: 2, to: 'b' });
+    }
+    const before = asked;
+    await world.pass(10_000);
+    expect(world.settles).toHaveLength(100);
+    expect(asked - before).toBeGreaterThan(100);
     await desk.stop();
   });
 

@@ -4,161 +4,28 @@ import { describe, expect, test } from 'vitest';
 import { AssertionFailed } from '../../lib/core/assert.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { checkShape } from '../../lib/core/command.ts';
-import type { Grant } from '../../lib/core/grant.ts';
 import type { Id } from '../../lib/core/ids.ts';
-import { makeCommandId, packId } from '../../lib/core/ids.ts';
-import { ZERO_SUM } from '../../lib/core/journal-entry.ts';
+import { packId } from '../../lib/core/ids.ts';
 import { LIMITS } from '../../lib/core/limits.ts';
-import { succeeded } from '../../lib/core/outcome.ts';
 import type { PacketDefinition } from '../../lib/core/packet.ts';
-import type { PaymentResult } from '../../lib/core/payment.ts';
 import { dayOf } from '../../lib/core/payment.ts';
 import { cents, lsn, setId, timeMs } from '../../lib/core/units.ts';
-import type { Decision, Findings } from '../../set-node/machine/context.ts';
-import { NO_FINDINGS } from '../../set-node/machine/context.ts';
-import { execute, replay } from '../../set-node/machine/machine.ts';
+import { replay } from '../../set-node/machine/machine.ts';
 import { DEFAULT_POLICY } from '../../set-node/machine/policy.ts';
 import type { Policy } from '../../set-node/machine/policy.ts';
-import { decodeState, encodeState } from '../../set-node/machine/snapshot.ts';
-import { SetState } from '../../set-node/machine/state.ts';
-import { user } from '../golden/format-examples.ts';
-
-const SET = setId(1);
-const START = Date.UTC(2026, 5, 1);
-const MINUTE = 60_000;
-const ANN = user('ann');
-const OPS = user('ops');
-const GROUP = packId({ ms: 1, set: setId(2), sequence: 0 });
-const GRANT: Grant = {
-  groupId: GROUP,
-  role: 'member',
-  rights: 1,
-  groupLsn: lsn(1),
-  issuedAt: timeMs(START),
-  mac: new Uint8Array(16),
-};
-
-/** One Set at rules 3, decided without a driver; every op is replayed on a twin. */
-class Bench {
-  readonly state = new SetState(SET);
-  readonly twin = new SetState(SET);
-  now = START;
-  policy: Policy = DEFAULT_POLICY;
-  #made = 0;
-
-  constructor(rules = 3) {
-    const slots = new Uint8Array(128).fill(0xff);
-    const config = { clusterId: new Uint8Array(16), replicas: 1, quorum: 1, rules, slots };
-    this.run({ type: 'set.configure', ...config });
-    this.run({ type: 'wallet.open', user: ANN, welcomeCents: cents(10_000) });
-  }
-
-  run(command: Command, found: Partial<Findings> = {}): Decision {
-    const shape = checkShape(command);
-    if (shape !== null) throw new Error(shape);
-    const { state, twin } = this;
-    const ts = timeMs(this.now);
-    const place = { lsn: lsn(state.lsn + 1), ts };
-    const world = {
-      ts,
-      policy: this.policy,
-      freshSeed: () => ({ seed: new Uint8Array(32), nonce: new Uint8Array(12) }),
-      sealSeed: ({ seed }: { seed: Uint8Array }) => seed,
-      openSeed: ({ sealed }: { sealed: Uint8Array }) => sealed,
-      homeOf: () => SET,
-    };
-    const decision = execute({
-      state,
-      command,
-      found: { ...NO_FINDINGS, grant: 'valid', ...found },
-      world,
-      place,
-    });
-    if (!decision.effects) return decision;
-    replay({ state: twin, op: { command, ...decision }, place });
-    for (const each of [state, twin]) {
-      each.lsn = place.lsn;
-      each.ts = ts;
-    }
-    return decision;
-  }
-
-  status(command: Command, found: Partial<Findings> = {}): string {
-    const { outcome } = this.run(command, found);
-    return 'became' in outcome ? outcome.became : outcome.status;
-  }
-
-  id() {
-    this.#made += 1;
-    return makeCommandId(this.now, new Uint8Array(10).fill(this.#made));
-  }
-
-  topup(amount: number): Command {
-    return { type: 'wallet.topup', commandId: this.id(), user: ANN, amountCents: cents(amount) };
-  }
-
-  withdraw(amount: number): Command {
-    const said = { commandId: this.id(), user: ANN, amountCents: cents(amount) };
-    return { type: 'wallet.withdraw', ...said, destination: 'card' };
-  }
-
-  /** Begins a payment and returns its id. */
-  begin(command: Command): Id {
-    const { outcome } = this.run(command);
-    if (!succeeded(outcome) || !('paymentId' in outcome)) throw new Error(outcome.status);
-    return outcome.paymentId;
-  }
-
-  freeze(frozen: boolean): Command {
-    const said = { commandId: this.id(), operator: OPS, user: ANN, reason: '' };
-    return { type: 'wallet.freeze', ...said, frozen };
-  }
-
-  adjust(amount: number): Command {
-    const said = { commandId: this.id(), operator: OPS, user: ANN, reason: 'a mistake of ours' };
-    return { type: 'wallet.adjust', ...said, amountCents: cents(amount) };
-  }
-
-  packet(type: 'packet.pay' | 'packet.send', more: Partial<PacketDefinition> = {}): Command {
-    const packetId = packId({ ms: 5, set: setId(2), sequence: this.#made });
-    const definition: PacketDefinition = {
-      packetId,
-      sender: ANN,
-      groupId: GROUP,
-      kind: 'lucky',
-      strategy: 'double_mean',
-      timing: 'at_open',
-      totalCents: cents(100),
-      count: 1,
-      lifetimeMs: 60_000,
-      greeting: '',
-      receivers: [],
-      ...more,
-    };
-    const grant = { ...GRANT, issuedAt: timeMs(this.now) };
-    return { type, commandId: this.id(), definition, grant };
-  }
-
-  get balance(): number | undefined {
-    return this.state.people.get(ANN)?.balanceCents;
-  }
-}
-
-function settle(paymentId: Id, result: PaymentResult, amount: number): Command {
-  const amountCents = cents(amount);
-  return { type: 'payment.settle', paymentId, result, amountCents, reference: 'gw' };
-}
-
-/** Both states are one, and come back from their snapshot. */
-function same({ state, twin }: Bench): void {
-  const written = encodeState({ state, sum: ZERO_SUM });
-  expect(encodeState({ state: twin, sum: ZERO_SUM })).toEqual(written);
-  const read = decodeState({ ...written, setId: SET });
-  expect(encodeState(read)).toEqual(written);
-  expect(read.state.money()).toEqual(state.money());
-  expect(read.state.gatewayCents).toBe(state.gatewayCents);
-  expect(read.state.payments.comingCents).toBe(state.payments.comingCents);
-}
+import { paymentsOf } from '../../set-node/read/payments.ts';
+import {
+  ANN,
+  Bench,
+  GRANT,
+  GROUP,
+  MINUTE,
+  OPS,
+  SET,
+  START,
+  same,
+  settle,
+} from './payment-bench.ts';
 
 describe('[M11] a payment ends once', () => {
   test('two callbacks at once move its money once, and are told the same', () => {
@@ -304,7 +171,8 @@ describe('[M11] withdrawals', () => {
 describe('[M11] money has an end', () => {
   test('what is under way keeps its room; what comes beyond it waits at the gateway', () => {
     const b = new Bench();
-    const room = LIMITS.issuedCentsMax - 10_000;
+    const room = LIMITS.topupCentsMax;
+    b.run(b.adjust(LIMITS.issuedCentsMax - 10_000 - room));
     const all = b.begin(b.topup(room));
     expect(b.status(b.topup(1))).toBe('issue_limit');
     expect(b.status(b.packet('packet.pay'))).toBe('issue_limit');
@@ -315,10 +183,32 @@ describe('[M11] money has an end', () => {
     // Late money for both: more than may be issued by intent, and far from the end of integers.
     expect(b.status(settle(all, 'paid', room))).toBe('credited');
     expect(b.status(settle(more, 'paid', room))).toBe('credited');
-    expect(b.balance).toBe(10_000 + 2 * room);
+    expect(b.balance).toBe(LIMITS.issuedCentsMax + room);
     // Nor may the gateway hold more than could come back.
     expect(b.status(b.withdraw(LIMITS.issuedCentsMax))).toBe('ok');
     expect(b.status(b.withdraw(1))).toBe('issue_limit');
+  });
+
+  test('nobody takes the room of a Set with top-ups that he never pays', () => {
+    const b = new Bench();
+    const all = { ...b.topup(1), amountCents: LIMITS.issuedCentsMax - 10_000 } as Command;
+    expect(checkShape(all)).toBe('amount_out_of_range');
+    for (let count = 0; count < LIMITS.paymentsUnderWayMax; count++) {
+      expect(b.status(b.topup(LIMITS.topupCentsMax))).toBe('ok');
+    }
+    expect(b.status(b.adjust(1))).toBe('ok');
+  });
+
+  test('money that leaves keeps totals safe, whatever came over a stream', () => {
+    const b = new Bench();
+    const paymentId = b.begin(b.withdraw(5));
+    const { issuerCents } = b.state;
+    b.state.issuerCents = LIMITS.setTotalCentsMax;
+    expect(b.status(settle(paymentId, 'paid', 5))).toBe('issue_limit');
+    expect(b.status(b.adjust(-1))).toBe('issue_limit');
+    b.state.issuerCents = issuerCents;
+    expect(b.status(settle(paymentId, 'paid', 5))).toBe('paid_out');
+    same(b);
   });
 
   test('a full Set takes no money and forgets no payment', () => {
@@ -340,6 +230,8 @@ describe('[M11] money has an end', () => {
       }
     }
     expect(shape(b.adjust(1), { amountCents: -LIMITS.issuedCentsMax })).toBeNull();
+    expect(shape(b.topup(LIMITS.topupCentsMax), {})).toBeNull();
+    expect(shape(b.topup(LIMITS.topupCentsMax + 1), {})).toBe('amount_out_of_range');
     const long = '长'.repeat(43);
     expect(shape(b.withdraw(1), { destination: '' })).toBe('bad_argument');
     expect(shape(b.withdraw(1), { destination: long })).toBe('bad_argument');
@@ -347,6 +239,32 @@ describe('[M11] money has an end', () => {
     expect(shape(b.adjust(1), { reason: '\ud800' })).toBe('bad_argument');
     expect(shape(b.freeze(true), { reason: long })).toBe('bad_argument');
   });
+});
+
+test('[M11] payments are told page by page, by id and by what became of them', () => {
+  const b = new Bench();
+  const ids = Array.from({ length: 6 }, () => b.begin(b.topup(1)));
+  b.run(settle(ids[1]!, 'denied', 1));
+  // One that had left memory is paid after all: it stands behind those that are younger.
+  const earlier = { kind: 'payment', state: 'expired', purpose: 'topup', owner: ANN } as const;
+  const late = { ...earlier, amountCents: cents(7), inTime: false };
+  const old = packId({ ms: 1, set: SET, sequence: 0 });
+  expect(b.status(settle(old, 'paid', 7), { earlier: late })).toBe('credited');
+  b.run(settle(ids[4]!, 'paid', 1));
+  const told = (state: string, limit = 2): string[] => {
+    const found: string[] = [];
+    for (let after = 0n as Id; ; after = BigInt(found.at(-1)!) as Id) {
+      const { payments = [] } = paymentsOf(b.state, { state, after, limit })!;
+      found.push(...payments.map(({ paymentId }) => String(paymentId)));
+      if (payments.length < limit) return found;
+    }
+  };
+  const text = (...of: (Id | undefined)[]): string[] => of.map(String);
+  expect(told('pending')).toEqual(text(ids[0], ids[2], ids[3], ids[5]));
+  expect(told('paid')).toEqual(text(old, ids[4]));
+  expect(told('denied')).toEqual(text(ids[1]));
+  expect(told('')).toEqual(text(old, ...ids));
+  expect(b.state.payments.pendingCount).toBe(4);
 });
 
 describe('[M12] what an operator does', () => {

@@ -117,3 +117,30 @@ test('tables that are gone come back although nothing more is committed', async 
   expect(tables.shown).toBe(500);
   expect(projections.quorumLsn()).toBe(500);
 });
+
+test('[M9] what was forgotten is not looked for in tables that are older than it', async () => {
+  const clock = new ManualClock();
+  const tables = [100, 100, 50].map((shown) => {
+    const one = new SlowTables(clock, 1);
+    one.shown = shown;
+    return one;
+  });
+  const projections = new Projections({
+    setId: setId(1),
+    replicas: tables as unknown as ReplicaStore[],
+    quorum: 2,
+    setLog: { commit: 100, ackedBy: () => 0, committedOn: () => null } as unknown as SetLog,
+    adoptedLsn: lsn(0),
+    clock,
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    isBusy: () => false,
+  });
+  projections.start();
+  await clock.advanceSettled(3_000);
+  expect(projections.letGo()).toBe(100);
+  // A disk is lost: two replicas show 50 now, and what was forgotten is not in their tables.
+  tables[0]!.shown = 50;
+  await clock.advanceSettled(3_000);
+  expect(projections.letGo()).toBe(50);
+  expect(projections.forgottenLsn()).toBe(100);
+});

@@ -129,7 +129,9 @@ describe('cases', () => {
     world.owe({ from: 0, to: 1, amountCents: 9_000 });
     world.owe({ from: 0, to: 2, amountCents: 100 });
     await world.clock.advanceSettled(20_000);
-    expect(world.of(1).booked.get(2)?.length).toBe(bad - 1);
+    const booked = world.of(1).booked.get(2) ?? [];
+    expect(booked.filter((number) => number < bad).length).toBe(bad - 1);
+    expect(booked).not.toContain(bad);
     expect(world.of(1).booked.get(1)?.length).toBe(1);
     expect(world.of(2).walletsCents).toBe(100);
     expect(reconciler.cases().open).toMatchObject([

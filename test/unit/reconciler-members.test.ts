@@ -6,6 +6,7 @@ import { MemoryBus } from '../../lib/adapter/memory-bus.ts';
 import { SeededRandom } from '../../lib/adapter/seeded-random.ts';
 import type { Bus } from '../../lib/port/bus.ts';
 import { createMetrics } from '../../lib/runtime/metrics.ts';
+import type { Work } from '../../reconciler/members.ts';
 import { Members, ownerOf } from '../../reconciler/members.ts';
 import type { Reconciler } from '../../reconciler/server.ts';
 import { startReconciler } from '../../reconciler/server.ts';
@@ -13,7 +14,7 @@ import type { Router } from '../../router/api.ts';
 import { FakeWorld, NO_FAULTS } from './reconciler-world.ts';
 
 const SILENT = { info() {}, warn() {}, error() {} };
-const KEYS = Array.from({ length: 60 }, (_, index) => `outbox.${index}`);
+const KEYS = Array.from({ length: 60 }, (_, index) => `outbox.${index}` as const);
 
 /** A bus that can be taken from one of its users, as a dead process or a broken network does. */
 class Line implements Bus {
@@ -112,6 +113,32 @@ describe('members', () => {
     for (const line of lines) line.isCut = false;
     await clock.advanceSettled(600);
     expect(ownersOf(all).every((owners) => owners.length === 1)).toBe(true);
+  });
+
+  test('[S2] who does not audit, or has no gateway, leaves that to those who do', async () => {
+    const { clock, bus } = crowd(0);
+    const random = new SeededRandom(3);
+    const join = (does?: readonly Work[]): Members => {
+      const ports = { bus, clock, random, log: SILENT, metrics: createMetrics() };
+      return new Members({ ...ports, ...(does === undefined ? {} : { does }) });
+    };
+    // Whoever the hash would choose: of so many one would have been chosen who does it not.
+    const carriers = Array.from({ length: 8 }, () => join(['outbox']));
+    const desks = [join(['payments']), join(['payments'])];
+    const auditor = join(['audit']);
+    await clock.advanceSettled(10);
+    expect(carriers.map((one) => one.count)).toEqual(carriers.map(() => 8));
+    expect(auditor.owns('audit')).toBe(true);
+    expect([...carriers, ...desks].some((one) => one.owns('audit'))).toBe(false);
+    expect(ownersOf(carriers).every((owners) => owners.length === 1)).toBe(true);
+    expect(KEYS.some((key) => auditor.owns(key) || desks.some((one) => one.owns(key)))).toBe(false);
+    const payments = KEYS.map((_, set) => `payments.${set}` as const);
+    for (const key of payments) expect(desks.filter((one) => one.owns(key)).length).toBe(1);
+    expect(payments.some((key) => carriers.some((one) => one.owns(key)))).toBe(false);
+    // The last of its kind does it all.
+    await desks[0]!.stop();
+    await clock.advanceSettled(10);
+    expect(payments.every((key) => desks[1]!.owns(key))).toBe(true);
   });
 
   test('what a bus repeats or brings late is no life, and what cannot be read is nothing', async () => {

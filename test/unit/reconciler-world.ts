@@ -4,6 +4,7 @@ import { Writer } from '../../lib/core/bytes.ts';
 import type { Command } from '../../lib/core/command.ts';
 import { decodeCommand } from '../../lib/core/command.ts';
 import { asId } from '../../lib/core/ids.ts';
+import { LIMITS } from '../../lib/core/limits.ts';
 import type { Outcome, Receipt } from '../../lib/core/outcome.ts';
 import { refuse } from '../../lib/core/outcome.ts';
 import type { Status } from '../../lib/core/status.ts';
@@ -25,11 +26,13 @@ export function commandOf(command: Command | EncodedCommand): Command {
 
 type OutLane = { first: number; pending: Transfer[]; enqueued: number };
 
+type FakeInbox = { upTo: number; above: Set<number>; tombstones: Map<number, Status> };
+
 /** One Set as far as transfers go: an outbox, an inbox, and books that sum to zero. */
 class FakeBooks {
   readonly out = new Map<number, OutLane>();
-  readonly inbox = new Map<number, { upTo: number; tombstones: Map<number, Status> }>();
-  /** Numbers in the order in which they were booked, per (source, lane). */
+  readonly inbox = new Map<number, FakeInbox>();
+  /** Numbers as they were booked, per (source, lane). */
   readonly booked = new Map<number, number[]>();
   walletsCents = 0;
   clearingCents = 0;
@@ -176,18 +179,26 @@ export class FakeWorld {
     const { from, lane, first, transfers } = command;
     const books = this.of(set);
     const key = from * LANE_COUNT + lane;
-    const inbox = books.inbox.get(key) ?? { upTo: 0, tombstones: new Map() };
+    const fresh = { upTo: 0, above: new Set<number>(), tombstones: new Map<number, Status>() };
+    const inbox = books.inbox.get(key) ?? fresh;
     books.inbox.set(key, inbox);
     const booked = books.booked.get(key) ?? [];
     books.booked.set(key, booked);
     this.delivers.push({ to: set, lane, first, count: transfers.length });
-    if (first > inbox.upTo + 1) this.violations.push(`hole before ${from}>${set}/${lane} ${first}`);
+    const ahead = first + transfers.length - 1 - inbox.upTo;
+    if (ahead > LIMITS.transferWindowMax) {
+      this.violations.push(`${from}>${set}/${lane} ${first} is ${ahead} ahead`);
+    }
+    if (lane === LANES.control && first > inbox.upTo + 1) {
+      this.violations.push(`hole before ${from}>${set}/${lane} ${first}`);
+    }
     const receipts = transfers.map((transfer, index): Receipt => {
       const number = first + index;
       const recorded = inbox.tombstones.get(number);
       if (recorded !== undefined) return { kind: 'tombstone', reason: recorded };
-      if (number <= inbox.upTo) return { kind: 'duplicate' };
-      inbox.upTo = Math.max(inbox.upTo, number);
+      if (number <= inbox.upTo || inbox.above.has(number)) return { kind: 'duplicate' };
+      inbox.above.add(number);
+      while (inbox.above.delete(inbox.upTo + 1)) inbox.upTo += 1;
       booked.push(number);
       if (amountOf(transfer) % REFUSED_EVERY === 1) {
         inbox.tombstones.set(number, 'not_allowed');
@@ -232,14 +243,18 @@ export class FakeWorld {
       if (this.#isDown(set) || lost) return { status: 'set_unavailable', reply: null };
       const reply = { tag: 0, status: 'ok', asOfLsn: '0' };
       if (ask.money) return { status: 'ok', reply: { ...reply, money: this.#money(set) } };
-      const entries = (ask.outbox?.cursors ?? []).flatMap((cursor) => {
-        const to = cursor.to ?? 0;
-        const lane = cursor.lane ?? 0;
-        const { first, pending } = this.of(set).outLane(to, lane);
+      const after = new Map(
+        (ask.outbox?.cursors ?? []).map((cursor) => [
+          (cursor.to ?? 0) * LANE_COUNT + (cursor.lane ?? 0),
+          Number(cursor.after ?? 0),
+        ]),
+      );
+      // What is not named is read from its beginning.
+      const entries = [...this.of(set).out].flatMap(([key, { first, pending }]) => {
+        const [to, lane] = [Math.floor(key / LANE_COUNT), key % LANE_COUNT];
         return pending.flatMap((transfer, index) => {
           const number = first + index;
-          if (number <= Number(cursor.after ?? 0)) return [];
-          return [{ to, lane, number, transfer }];
+          return number <= (after.get(key) ?? 0) ? [] : [{ to, lane, number, transfer }];
         });
       });
       const page = entries.slice(0, ask.outbox?.limit);
@@ -266,14 +281,16 @@ export class FakeWorld {
     };
   }
 
-  /** At the end: every entry was booked once, in order, and the books agree. */
+  /** At the end: every entry was booked once, and the books agree. */
   check(): string[] {
     const found = [...this.violations];
     for (const [from, source] of this.books) {
       for (const [key, lane] of source.out) {
         const to = Math.floor(key / LANE_COUNT);
         const number = key % LANE_COUNT;
-        const booked = this.of(to).booked.get(from * LANE_COUNT + number) ?? [];
+        const booked = (this.of(to).booked.get(from * LANE_COUNT + number) ?? []).toSorted(
+          (a, b) => a - b,
+        );
         const whole =
           booked.length === lane.enqueued && booked.every((each, index) => each === index + 1);
         if (!whole)

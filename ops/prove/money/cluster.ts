@@ -23,6 +23,7 @@ export const QUORUM = 2;
 /** One leads, one stands by. */
 const NODES = 2;
 const STATUS_WITHIN_MS = 1_000;
+const AUDITOR = 'auditor';
 
 export type MoneyClusterOptions = {
   readonly rig: Rig;
@@ -59,7 +60,7 @@ export class MoneyCluster {
   /** Of the database users. */
   readonly password: string;
   readonly sets: readonly SetPlace[];
-  /** Port: of `/metrics`. */
+  /** Port: of `/metrics`. The last of them only audits. */
   readonly reconcilers: readonly Serving[];
   /** Port: of the people's sockets. */
   readonly access: readonly Serving[];
@@ -87,7 +88,7 @@ export class MoneyCluster {
 
   /** Everything runs when this resolves. */
   static async start(options: MoneyClusterOptions): Promise<MoneyCluster> {
-    const { rig, sets: setCount, reconcilers, access, hasNats } = options;
+    const { rig, sets: setCount, access, hasNats } = options;
     const password = randomBytes(12).toString('hex');
     const nats = hasNats ? await Nats.start({ rig, name: 'nats' }) : null;
     const ids = Array.from({ length: setCount }, (_, index) => setId(index + 1));
@@ -129,7 +130,9 @@ export class MoneyCluster {
         }),
       })),
     }));
-    const crew = { sets: setCount, replicas: REPLICAS, reconcilers, access, hasNats };
+    const couriers = await couriersOf({ ...options, common });
+    const all = [...couriers, await auditorOf({ ...options, common })];
+    const crew = { sets: setCount, replicas: REPLICAS, reconcilers: all.length, access, hasNats };
     const cluster = new MoneyCluster({
       crew,
       topology,
@@ -137,7 +140,7 @@ export class MoneyCluster {
       password,
       sets,
       nats,
-      reconcilers: await couriersOf({ ...options, common }),
+      reconcilers: all,
       access: await doorsOf({ ...options, common }),
     });
     // The first of each Set makes the schema and leads.
@@ -188,7 +191,8 @@ export class MoneyCluster {
         'set-nodes',
         this.sets.flatMap(({ nodes }) => nodes),
       ),
-      ...named('reconcilers', this.reconcilers),
+      ...named('reconcilers', this.reconcilers.slice(0, -1)),
+      ...named('auditor', this.reconcilers.slice(-1)),
       ...named('access nodes', this.access),
       ...named('NATS', this.nats === null ? [] : [this.nats]),
     ];
@@ -246,12 +250,25 @@ async function couriersOf(options: TierOptions): Promise<Serving[]> {
       rig,
       tier: 'reconciler',
       name: `reconciler${index}`,
-      settings: { ...common, metricsPort: port },
+      settings: { ...common, metricsPort: port, audit: false },
       nodeArgs: reconcilerArgs,
     });
     made.push({ process, port });
   }
   return made;
+}
+
+/** Killed and paused like any other; it goes on from its checkpoint. */
+async function auditorOf({ rig, common }: TierOptions): Promise<Serving> {
+  const port = await freePort();
+  const auditFolder = join(rig.dir, 'audit');
+  const process = tierProcess({
+    rig,
+    tier: 'reconciler',
+    name: AUDITOR,
+    settings: { ...common, metricsPort: port, settle: false, auditFolder },
+  });
+  return { process, port };
 }
 
 async function doorsOf(options: TierOptions): Promise<Serving[]> {

@@ -123,6 +123,15 @@ export class Cashbook {
     return count;
   }
 
+  /** A payment that waits for a word which the gateway has said; null: there is none. */
+  whyNotHeard(records: readonly GatewayRecord[]): string | null {
+    for (const { paymentId, state } of records) {
+      const isPending = this.#payments.get(paymentId)?.state === 'pending';
+      if (isPending && state !== 'pending') return `${paymentId} is ${state}, and pending here`;
+    }
+    return null;
+  }
+
   /** What is not settled as the gateway says; null: nothing. */
   whyNotSettled(records: readonly GatewayRecord[]): string | null {
     for (const [paymentId, { state, purpose }] of this.#payments) {
@@ -156,7 +165,7 @@ export class Cashbook {
     let paidCents = 0;
     const byId = new Map(records.map((record) => [record.paymentId, record]));
     for (const record of records) {
-      this.#holdRecord(record);
+      this.holdRecord(record);
       if (record.state !== 'paid') continue;
       if (record.kind === 'checkout') takenCents += record.amountCents;
       else paidCents += record.amountCents;
@@ -165,10 +174,14 @@ export class Cashbook {
       const record = byId.get(paymentId);
       const isEnd = state === 'paid' || state === 'denied';
       if (isEnd && record?.state !== state) {
-        throw new Violation(`M11 ${purpose} ${paymentId} is ${state}, at the gateway ${record?.state}`);
+        throw new Violation(
+          `M11 ${purpose} ${paymentId} is ${state}, at the gateway ${record?.state}`,
+        );
       }
       if (packetId !== null && became !== 'sent' && isShown(packetId)) {
-        throw new Violation(`M11 packet ${packetId} was shown, and its payment is ${state} ${became}`);
+        throw new Violation(
+          `M11 packet ${packetId} was shown, and its payment is ${state} ${became}`,
+        );
       }
     }
     const wanted = this.#givenCents + takenCents - paidCents;
@@ -191,7 +204,8 @@ export class Cashbook {
     if (!isSame) throw new Violation(`M10 ${what}, the journal has ${JSON.stringify(known)}`);
   }
 
-  #holdRecord({ paymentId, kind, amountCents, state, isTold }: GatewayRecord): void {
+  /** A payment as the gateway has it, once it has been told or nothing moves any more. */
+  holdRecord({ paymentId, kind, amountCents, state, isTold }: GatewayRecord): void {
     const known = this.#payments.get(paymentId);
     const what = `${kind} ${paymentId} of ${amountCents} c, ${state} at the gateway`;
     if (known === undefined) throw new Violation(`I1 ${what}: no journal has it`);

@@ -46,8 +46,22 @@ export type ToldSeen = Told & {
   readonly sender: string;
 };
 
+export type ToldPayment = Told & {
+  readonly clientId: string;
+  readonly purpose: 'topup' | 'packet' | 'withdraw';
+  readonly paymentId: string;
+  /** null: it pays for no packet. */
+  readonly packetId: string | null;
+};
+
 /** A no to an open after which nobody of that name may stand in the packet. */
 const OVER = new Set(['packet_drained', 'packet_expired']);
+
+const PAYMENTS = {
+  topup: 'wallet.topup',
+  packet: 'packet.pay',
+  withdraw: 'wallet.withdraw',
+} as const;
 
 /** What people were told, kept until it is held against the journals (M9, M10, I1, I9). */
 export class Clients {
@@ -79,6 +93,12 @@ export class Clients {
 
   toldSend({ user, clientId, packetId }: ToldSend): void {
     this.#toldCommand('packet.send', { user, commandId: clientId, about: packetId, seq: 0 });
+  }
+
+  /** The packet's id is the answer's, where there is one; the payment's is held by the cashbook. */
+  toldPayment({ user, clientId, purpose, paymentId, packetId }: ToldPayment): void {
+    const about = packetId ?? paymentId;
+    this.#toldCommand(PAYMENTS[purpose], { user, commandId: clientId, about, seq: 0 });
   }
 
   toldGroup({ user, clientId, groupId }: ToldGroup): void {

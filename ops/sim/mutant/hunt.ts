@@ -108,6 +108,6 @@ export function describeHunt({ mutant, seed, violation, seconds, walks, strays }
   return `${mutant.name}: NOT CAUGHT by ${walks} walks in ${took} (${mutant.rule})${seen}`;
 }
 
-function* jobsOf({ world }: Mutant, seeds: Iterable<number>): Generator<SimJob> {
-  for (const seed of seeds) yield { world, seed };
+function* jobsOf({ world, ops }: Mutant, seeds: Iterable<number>): Generator<SimJob> {
+  for (const seed of seeds) yield { world, seed, ...(ops === undefined ? {} : { ops }) };
 }

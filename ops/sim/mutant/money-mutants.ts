@@ -15,7 +15,7 @@ const NO_RECEIPTS = `    if (receipts?.length !== transfers.length) {`;
 /** The sender's Set is told of a tombstone that its receiver never wrote, and pays the money back. */
 const TAKE_BACK = `{
         const receipts = [{ kind: 'tombstone', reason: 'set_unavailable' }] as const;
-        route.lane.received({ receipts, epoch: mark.epoch, lsn: mark.lsn });
+        route.lane.received({ receipts, epoch: mark.epoch, lsn: mark.lsn }, delivery);
         return this.#pump(route);
       }`;
 

@@ -19,6 +19,8 @@ export type Mutant = {
   readonly source: string;
   /** The world in which it is looked for. */
   readonly world: WorldName;
+  /** Commands of a walk; absent: as many as its world has. Short where the night tells, not the load. */
+  readonly ops?: number;
   readonly patches: readonly Patch[];
   /** What the violation must say: another one does not count as seeing it. */
   readonly rule: RegExp;

@@ -11,7 +11,7 @@ import type { Told } from './told.ts';
 export function holdYes(errand: Errand, d: Fields): void {
   const { mustFail, lasting, broke, name } = errand;
   hold(mustFail === null, `C3 ${name} is answered, and must be refused with ${mustFail}`);
-  hold(!broke, `C7 ${name} is answered beside insufficient_funds`);
+  hold(!broke, `C7 ${name} is answered beside a sealed no`);
   const now = lasting.map((field) => d[field]);
   const before = errand.yes;
   if (before === null) {
@@ -100,6 +100,15 @@ export function readYes(
       book.sent(packetId, definition);
       asker.home ??= mark.set;
       const { groupId, totalCents, count } = definition;
+      const isUnpaid = text(d, 'status') === 'unpaid';
+      hold(isUnpaid === (want.pay === 'gateway'), `M11 ${errand.name} is ${text(d, 'status')}`);
+      if (isUnpaid) {
+        const due = dueOf(d);
+        const amountCents = totalCents;
+        const payment = { ...due, purpose: 'packet', amountCents, packetId } as const;
+        told.payments.push({ user, clientId: key, ...payment });
+        return;
+      }
       const terms = { groupId, totalCents, count };
       told.sends.push({ user, clientId: key, packetId, ...terms, mark: mark.text });
       return;
@@ -139,6 +148,25 @@ export function readYes(
       told.balances.push({ user, ...money, mark: mark.text, ...sessionOf(asked, mark.set) });
       return;
     }
+    case 'wallet.topup': {
+      const mark = markOf(d);
+      holdMark(asked, mark);
+      asker.home ??= mark.set;
+      const { amountCents } = want;
+      const payment = { ...dueOf(d), purpose: 'topup', amountCents, packetId: null } as const;
+      told.payments.push({ user, clientId: key, ...payment });
+      return;
+    }
+    case 'wallet.withdraw': {
+      const mark = markOf(d);
+      holdMark(asked, mark);
+      asker.home ??= mark.set;
+      hold(whole(d, 'balanceCents') >= 0, `M3 ${user} has ${String(d['balanceCents'])} c`);
+      const [paymentId, { amountCents }] = [text(d, 'paymentId'), want];
+      const payment = { purpose: 'withdraw', paymentId, amountCents, packetId: null } as const;
+      told.payments.push({ user, clientId: key, dueAt: null, ...payment });
+      return;
+    }
     case 'wallet.history':
       return readStatement(desk, asker, { errand, want, asked, d });
     case 'message.history': {
@@ -175,6 +203,14 @@ function sessionOf({ view, generation, floors }: Asked, set: number) {
   if (generation === -1) return {};
   const session = `${view.name}, hello ${generation}`;
   return { session, knewMark: `${set}:0:${floors.get(set) ?? 0}` };
+}
+
+/** A payment that somebody can pay at the page that it names. */
+function dueOf(d: Fields): { paymentId: string; dueAt: number } {
+  const paymentId = text(d, 'paymentId');
+  const page = text(d, 'checkoutUrl');
+  hold(page === `pay/${paymentId}`, `PG1 payment ${paymentId} is to be paid at ${page}`);
+  return { paymentId, dueAt: whole(d, 'dueAt') };
 }
 
 const GRABS: ReadonlySet<string> = new Set(['go', 'wait', 'already_opened', 'drained', 'expired']);

@@ -1,4 +1,5 @@
 import type { Tokens } from '../../../access/tokens.ts';
+import { MemoryObjectStore } from '../../../lib/adapter/memory-object-store.ts';
 import type { Entry } from '../../../lib/core/journal-entry.ts';
 import type { SetId } from '../../../lib/core/units.ts';
 import type { Site } from '../site.ts';
@@ -13,14 +14,16 @@ const ACCESS = 2;
 /** Every process and server of one simulated Hongbao. */
 export class Cluster {
   readonly sets: readonly SimSet[];
-  /** Do replica n of both Sets live on one server? */
+  /** Does replica n of every Set live on one server? */
   readonly sharesServers: boolean;
   readonly #shared: Shared;
   readonly #tokens: Tokens;
   readonly access: SimAccess[] = [];
   readonly couriers: SimReconciler[] = [];
-  /** One reconciler, or two that do everything twice. */
+  /** One reconciler, or two that share the work. */
   readonly courierCount: number;
+  /** By place of the reconciler. The audit reads all that is written: every second walk goes without. */
+  readonly #checkpoints: readonly (MemoryObjectStore | null)[];
   #over = false;
 
   constructor(args: {
@@ -33,6 +36,10 @@ export class Cluster {
     this.#tokens = tokens;
     this.sharesServers = shared.chance.below(2) === 0;
     this.courierCount = 1 + shared.chance.below(2);
+    const audits = shared.chance.below(2) === 0;
+    this.#checkpoints = Array.from({ length: this.courierCount }, () =>
+      audits ? new MemoryObjectStore() : null,
+    );
     this.sets = shared.topology.sets.map(
       ({ id }) => new SimSet(id, shared, (entry) => onCommitted(id, entry)),
     );
@@ -55,7 +62,8 @@ export class Cluster {
 
   startCouriers(at: number): void {
     this.couriers[at]?.process.kill();
-    this.couriers[at] = startCouriers(`c${at}`, this.#shared);
+    const store = this.#checkpoints[at] ?? null;
+    this.couriers[at] = startCouriers(`c${at}`, this.#shared, store);
   }
 
   /** Processes that live, paused or not. */
@@ -67,15 +75,12 @@ export class Cluster {
 
   /** The replicas of one server. */
   server(at: number): readonly Site[] {
-    const [first, second] = this.sets;
-    if (first === undefined || second === undefined) throw new Error('there are two Sets');
-    const of = (set: SimSet): Site[] => set.sites.slice(at % REPLICAS, (at % REPLICAS) + 1);
-    if (this.sharesServers) return [...of(first), ...of(second)];
-    return of(at < REPLICAS ? first : second);
+    const sites = this.sets.map((set) => set.sites.slice(at % REPLICAS, (at % REPLICAS) + 1));
+    return this.sharesServers ? sites.flat() : (sites[Math.floor(at / REPLICAS)] ?? []);
   }
 
   get serverCount(): number {
-    return this.sharesServers ? REPLICAS : 2 * REPLICAS;
+    return this.sharesServers ? REPLICAS : this.sets.length * REPLICAS;
   }
 
   /** Runs later, unless the walk is over by then. */

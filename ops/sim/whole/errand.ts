@@ -13,7 +13,14 @@ export type Want =
   | { readonly op: 'group.join'; readonly groupId: string; readonly invite: string }
   | { readonly op: 'group.leave'; readonly groupId: string }
   | { readonly op: 'message.send'; readonly groupId: string; readonly body: string }
-  | { readonly op: 'packet.send'; readonly definition: Definition; readonly storm: boolean }
+  | {
+      readonly op: 'packet.send';
+      readonly definition: Definition;
+      readonly storm: boolean;
+      readonly pay: 'wallet' | 'gateway';
+    }
+  | { readonly op: 'wallet.topup'; readonly amountCents: number }
+  | { readonly op: 'wallet.withdraw'; readonly amountCents: number; readonly destination: string }
   | { readonly op: 'packet.open'; readonly packetId: string; readonly groupId: string }
   | { readonly op: 'packet.grab'; readonly packetId: string; readonly groupId: string }
   | { readonly op: 'packet.get'; readonly packetId: string; readonly groupId: string }
@@ -48,6 +55,8 @@ const COMMANDS: ReadonlySet<Want['op']> = new Set<Want['op']>([
   'message.send',
   'packet.send',
   'packet.open',
+  'wallet.topup',
+  'wallet.withdraw',
 ]);
 
 /** Commands that carry an id of the client: the same answer for ever (C3). */
@@ -56,13 +65,25 @@ const KEYED: ReadonlySet<Want['op']> = new Set<Want['op']>([
   'group.leave',
   'message.send',
   'packet.send',
+  'wallet.topup',
+  'wallet.withdraw',
+]);
+
+/** Noes that are journaled like a yes (C7): the same id has the same no for ever. */
+export const SEALED: ReadonlySet<string> = new Set([
+  'insufficient_funds',
+  'wallet_frozen',
+  'too_many_payments',
+  'daily_limit',
 ]);
 
 /** The fields of a yes that no later yes to the same command may change (M9). */
 const LASTING: Partial<Record<Want['op'], readonly string[]>> = {
   'group.create': ['groupId'],
   'message.send': ['seq', 'at'],
-  'packet.send': ['packetId'],
+  'packet.send': ['packetId', 'paymentId', 'dueAt'],
+  'wallet.topup': ['paymentId', 'dueAt'],
+  'wallet.withdraw': ['paymentId', 'balanceCents'],
   'packet.open': ['amountCents', 'order', 'at'],
 };
 

@@ -1,8 +1,11 @@
 import type { Entry } from '../../../lib/core/journal-entry.ts';
 import type { Row } from '../../../lib/port/replica-store.ts';
 import { TABLES } from '../../../set-node/read/tables.ts';
+import { Cashbook } from '../check/cashbook.ts';
+import type { GatewayRecord } from '../check/cashbook.ts';
 import { Clients } from '../check/clients.ts';
 import { ClusterBooks } from '../../../reconciler/audit/cluster-books.ts';
+import { opsOf } from '../../../reconciler/audit/set-books.ts';
 import { holdEqualTables, holdWallets } from '../../../reconciler/audit/projection.ts';
 import type { TableDump } from '../../../reconciler/audit/projection.ts';
 import type { Site } from '../site.ts';
@@ -21,10 +24,28 @@ export class Judge {
   readonly #told: Told;
   readonly #books: ClusterBooks;
   readonly #clients = new Clients();
+  readonly #cashbook = new Cashbook();
   /** How much of each list of what people were told has been taken. */
-  readonly #taken = { opens: 0, sends: 0, messages: 0, groups: 0, balances: 0, refusals: 0 };
+  readonly #taken = {
+    opens: 0,
+    sends: 0,
+    messages: 0,
+    groups: 0,
+    balances: 0,
+    refusals: 0,
+    payments: 0,
+  };
 
-  constructor(args: { sets: readonly number[]; trace: Trace; told: Told }) {
+  readonly #isShown: (packetId: string) => boolean;
+
+  /** `isShown`: was anybody told that this packet is there? */
+  constructor(args: {
+    sets: readonly number[];
+    trace: Trace;
+    told: Told;
+    isShown: (packetId: string) => boolean;
+  }) {
+    this.#isShown = args.isShown;
     this.#books = new ClusterBooks(args.sets);
     this.#trace = args.trace;
     this.#told = args.told;
@@ -32,7 +53,10 @@ export class Judge {
 
   /** The next entry of a Set that anybody may know of. Throws a Violation. */
   committed(set: number, entry: Entry): void {
-    this.#books.addCommitted(set, entry);
+    this.#books.set(set).holdHead(entry);
+    const ops = opsOf(entry);
+    this.#books.addOps(set, entry, ops);
+    this.#cashbook.add(ops);
   }
 
   /** Packets whose rest went back. */
@@ -52,7 +76,7 @@ export class Judge {
     return count;
   }
 
-  /** Has every transfer a receipt, and is no cent on its way? */
+  /** Has every transfer a receipt, and is no cent on its way between Sets? */
   get isSettled(): boolean {
     const ids = [...this.#books.sets()].map(({ setId }) => setId);
     for (const { outbox } of this.#books.sets()) {
@@ -62,18 +86,48 @@ export class Judge {
         }
       }
     }
-    return this.#books.whereabouts().inFlightCents === 0;
+    let gatewayCents = 0;
+    for (const { ledger } of this.#books.sets()) gatewayCents += ledger.gatewayCents;
+    return this.#books.whereabouts().inFlightCents === gatewayCents;
+  }
+
+  /** Has the gateway had its say about every withdrawal? */
+  get arePaidOut(): boolean {
+    return this.#cashbook.withdrawing === 0;
+  }
+
+  /** What the gateway has ended and nobody here has heard of; null: nothing. */
+  whyNotHeard(records: readonly GatewayRecord[]): string | null {
+    return this.#cashbook.whyNotHeard(records);
+  }
+
+  /** What is not yet as the gateway says; null: nothing. */
+  whyNotPaid(records: readonly GatewayRecord[]): string | null {
+    return this.#cashbook.whyNotSettled(records);
+  }
+
+  /** The gateway was told that its word is settled: then it is committed (P7). */
+  gatewayTold(record: GatewayRecord): void {
+    this.#trace.guard(() => this.#cashbook.holdRecord(record));
+  }
+
+  /** How far the books of a Set go. */
+  lsnOf(set: number): number {
+    return this.#books.set(set).lsn;
   }
 
   /** What people were told since the last look: the same question has the same answer (M9). */
   hear(): void {
-    const { opens, sends, messages, groups, balances, refusals } = this.#told;
+    const { opens, sends, messages, groups, balances, refusals, payments } = this.#told;
     const taken = this.#taken;
     for (; taken.opens < opens.length; taken.opens++) {
       this.#take(opens[taken.opens], (open) => this.#clients.toldOpen(open));
     }
     for (; taken.sends < sends.length; taken.sends++) {
       this.#take(sends[taken.sends], (send) => this.#clients.toldSend(send));
+    }
+    for (; taken.payments < payments.length; taken.payments++) {
+      this.#take(payments[taken.payments], (payment) => this.#clients.toldPayment(payment));
     }
     for (; taken.messages < messages.length; taken.messages++) {
       this.#take(messages[taken.messages], (message) => {
@@ -120,8 +174,16 @@ export class Judge {
   }
 
   /** The end of a walk, when nothing is on its way any more. */
-  async finish(sets: readonly SimSet[]): Promise<void> {
+  async finish(
+    sets: readonly SimSet[],
+    money: { records: readonly GatewayRecord[]; hands: readonly string[] },
+  ): Promise<void> {
     this.hear();
+    const { issuedCents: issued } = this.#books.whereabouts();
+    const told = this.#told.payments;
+    this.#trace.guard(() =>
+      this.#cashbook.finish({ ...money, told, issuedCents: issued, isShown: this.#isShown }),
+    );
     await this.compareTables(sets);
     this.#trace.guard(() => this.#clients.finish(this.#books));
     for (const set of sets) {
@@ -135,11 +197,22 @@ export class Judge {
     this.#trace.note(
       `${walletsCents} cents in wallets, ${packetsCents} in packets, ${inFlightCents} in flight, ${issuedCents} issued`,
     );
+    const [paid, denied, expired] = (['paid', 'denied', 'expired'] as const).map((state) =>
+      this.#cashbook.count(state),
+    );
+    this.#trace.note(`${paid} payments are paid, ${denied} denied, ${expired} expired`);
   }
 }
 
 /** Ops whose key is the client's id of a command. */
-const KEYED = new Set(['packet.send', 'group.create', 'group.leave', 'message.send']);
+const KEYED = new Set([
+  'packet.send',
+  'group.create',
+  'group.leave',
+  'message.send',
+  'wallet.topup',
+  'wallet.withdraw',
+]);
 
 async function dump({ name, disk }: Site): Promise<TableDump> {
   const tables = new Map<string, { columns: readonly string[]; rows: readonly Row[] }>();

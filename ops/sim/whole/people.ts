@@ -54,6 +54,7 @@ export class People {
   readonly #chance: SeededRandom;
   readonly #people: readonly Person[];
   readonly #script: Script;
+  readonly #book: Book;
   readonly #commandsMax: number;
   readonly #perTick: number;
   /** Commands that may begin: so many ticks have been. */
@@ -70,12 +71,13 @@ export class People {
     this.#commandsMax = args.commandsMax;
     this.#perTick = args.commandsMax / args.ticks;
     const town = new Town();
+    this.#book = new Book(told);
     const company = {
       clock,
       chance,
       trace,
       tokens,
-      desk: { book: new Book(told), told },
+      desk: { book: this.#book, told },
       town,
       gateways,
       nextNumber: () => this.#number++,
@@ -137,6 +139,16 @@ export class People {
     return this.#people.every(
       (person) => person.errands.length === 0 && person.unanswered() === undefined,
     );
+  }
+
+  /** Was anybody told that this packet is there? */
+  isShown(packetId: string): boolean {
+    return this.#book.packet(packetId).shown;
+  }
+
+  /** Who there is. */
+  get users(): readonly UserId[] {
+    return this.#people.map(({ user }) => user);
   }
 
   /** What is not answered in time; null when everything is. */

@@ -10,7 +10,7 @@ import { holdYes, readYes } from './answers.ts';
 import type { Asker, Desk } from './answers.ts';
 import type { Asked, Knew, Listener } from './connection.ts';
 import { Connection, KNEW_NOTHING } from './connection.ts';
-import { Errand, View } from './errand.ts';
+import { Errand, SEALED, View } from './errand.ts';
 import type { Want } from './errand.ts';
 import type { Fields } from './fields.ts';
 import { fieldsOf, flag, list, text, whole } from './fields.ts';
@@ -349,9 +349,9 @@ export class Person implements Asker, Listener {
     const { code, final, retryAfterMs } = no;
     const { want } = errand;
     if (code === 'packet_drained' && 'packetId' in want) desk.book.end(want.packetId, 'drained');
-    if (code === 'insufficient_funds' && want.op === 'packet.send') {
+    if (SEALED.has(code) && errand.isKeyed) {
       errand.broke = true;
-      desk.book.refused(want.definition);
+      if (want.op === 'packet.send') desk.book.refused(want.definition);
     }
     if (errand.isCommand) {
       const key = want.op === 'packet.open' ? want.packetId : errand.key;

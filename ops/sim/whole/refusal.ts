@@ -1,12 +1,14 @@
 import { hold } from '../trace.ts';
 import type { Asked, Knew } from './connection.ts';
 import type { Errand } from './errand.ts';
+import { SEALED } from './errand.ts';
 import type { Fields } from './fields.ts';
 import { fieldsOf, flag, text, whole } from './fields.ts';
 
 /** The same request may be sent again after these (docs/PROTOCOL.md, Errors). */
 const AGAIN: ReadonlySet<string> = new Set([
   'rate_limited',
+  'gateway_unavailable',
   'internal',
   'moved',
   'grant_expired',
@@ -35,6 +37,9 @@ const BUGS: ReadonlySet<string> = new Set([
   'invite_invalid',
   'issue_limit',
   'packet_not_due',
+  'payment_not_found',
+  'amount_mismatch',
+  'payment_ended',
 ]);
 /** Wrong on purpose only. */
 const OURS: ReadonlySet<string> = new Set([
@@ -55,7 +60,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   'too_many_groups',
   'packet_expired',
   'packet_drained',
-  'insufficient_funds',
+  ...SEALED,
 ]);
 
 export type No = {
@@ -104,5 +109,5 @@ function holdNo(args: { errand: Errand; code: string; knew: Knew; what: string }
     hold(!member, `Q1 ${what} to a member`);
   if (want.op === 'packet.claims' && code === 'not_allowed')
     hold(!opened, `Q4 ${what} to an opener`);
-  if (code === 'insufficient_funds') hold(errand.yes === null, `C7 ${what} beside a yes`);
+  if (SEALED.has(code)) hold(errand.yes === null, `C7 ${what} beside a yes`);
 }

@@ -55,7 +55,8 @@ export class Script {
     if (groups.length === 0) return null;
     if (group === null || dice < 6) return this.#join(person) ?? this.#message(person, group);
     if (dice < 7) return this.#leave(person, group);
-    if (dice < 33) return this.#message(person, group);
+    if (dice < 27) return this.#message(person, group);
+    if (dice < 33) return this.#payment(person, group);
     if (dice < 43) return this.#send(person, group);
     if (dice < 44) return this.#send(person, group, true);
     if (dice < 47) return this.#wrong(person, group);
@@ -179,8 +180,30 @@ export class Script {
 
   #send(person: Person, group: GroupTalk, storm = false): Errand {
     const definition = this.#terms.draw(group, storm);
-    const want = { op: 'packet.send', definition, storm } as const;
+    const want = { op: 'packet.send', definition, storm, pay: 'wallet' } as const;
     return person.begin(want, (clientId) => packetBody(clientId, definition));
+  }
+
+  /** Money comes in, goes out, or comes in for a packet. */
+  #payment(person: Person, group: GroupTalk): Errand {
+    const dice = this.#chance.below(3);
+    // Now and then more than anybody has.
+    const amountCents = 1 + this.#chance.below(this.#chance.below(8) === 0 ? 400_000 : 5_000);
+    if (dice === 0) {
+      const want = { op: 'wallet.topup', amountCents } as const;
+      return person.begin(want, (clientId) => ({ clientId, amountCents }));
+    }
+    if (dice === 1) {
+      const destination = `account ${this.#chance.below(100)}`;
+      const want = { op: 'wallet.withdraw', amountCents, destination } as const;
+      return person.begin(want, (clientId) => ({ clientId, amountCents, destination }));
+    }
+    const definition = this.#terms.draw(group, false);
+    const want = { op: 'packet.send', definition, storm: false, pay: 'gateway' } as const;
+    return person.begin(want, (clientId) => ({
+      ...packetBody(clientId, definition),
+      pay: 'gateway',
+    }));
   }
 
   #open(person: Person, { packetId, groupId }: PacketTalk): Errand {
@@ -216,7 +239,7 @@ export class Script {
     ][dice];
     const { mustFail = 'share_below_minimum', ...fields } = wrong ?? {};
     const definition = { ...right, ...fields };
-    const want = { op: 'packet.send', definition, storm: false } as const;
+    const want = { op: 'packet.send', definition, storm: false, pay: 'wallet' } as const;
     return person.begin(want, (clientId) => packetBody(clientId, definition), { mustFail });
   }
 
@@ -233,11 +256,17 @@ export class Script {
       const { groupId, body } = other;
       return person.begin(other, (clientMsgId) => ({ groupId, clientMsgId, body }), more);
     }
+    if (want.op === 'wallet.topup') {
+      const other = { ...want, amountCents: want.amountCents + 1 };
+      const { amountCents } = other;
+      return person.begin(other, (clientId) => ({ clientId, amountCents }), more);
+    }
     if (want.op !== 'packet.send') return null;
     const totalCents = want.definition.totalCents + 1;
     const definition = { ...want.definition, totalCents };
     const other = { ...want, definition };
-    return person.begin(other, (clientId) => packetBody(clientId, definition), more);
+    const { pay } = want;
+    return person.begin(other, (clientId) => ({ ...packetBody(clientId, definition), pay }), more);
   }
 
   /** Some that have been answered: half of them of late, the others from any time. */
@@ -311,6 +340,8 @@ export class Script {
       }
       case 'packet.send': {
         const { definition, storm } = want;
+        // Nobody knows of it before somebody has paid.
+        if (want.pay === 'gateway') return;
         const { groupId, totalCents } = definition;
         const packet = { packetId: text(d, 'packetId'), groupId, definition };
         this.#town.packet(packet);

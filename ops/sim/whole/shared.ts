@@ -7,6 +7,7 @@ import type { SimNetwork } from '../network.ts';
 import type { Weather } from '../replica-lines.ts';
 import type { SharedBus } from '../sim-bus.ts';
 import type { SharedCache } from '../sim-cache.ts';
+import type { SharedGateway } from '../sim-gateway.ts';
 import type { Trace } from '../trace.ts';
 import type { LineWeather } from './line.ts';
 
@@ -20,6 +21,7 @@ export type Shared = {
   readonly network: SimNetwork;
   readonly bus: SharedBus;
   readonly cache: SharedCache;
+  readonly payments: SharedGateway;
   /** On the lines between set-nodes and replicas. */
   readonly weather: () => Weather;
   /** On the lines between people and access nodes. */

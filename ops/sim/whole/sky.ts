@@ -7,6 +7,8 @@ import type { BusWeather } from '../sim-bus.ts';
 import { CALM_BUS } from '../sim-bus.ts';
 import type { CacheWeather } from '../sim-cache.ts';
 import { CALM_CACHE } from '../sim-cache.ts';
+import type { GatewayWeather } from '../sim-gateway.ts';
+import { CALM_GATEWAY } from '../sim-gateway.ts';
 import type { LineWeather } from './line.ts';
 import { CLEAR_LINES } from './line.ts';
 
@@ -17,6 +19,7 @@ export type Sky = {
   sockets: LineWeather;
   bus: BusWeather;
   cache: CacheWeather;
+  payments: GatewayWeather;
   /** Faults stop. */
   clear(): void;
 };
@@ -36,12 +39,20 @@ export function drawSky(chance: SeededRandom): Sky {
     sockets: { latencyMs: 1 + upTo(40), breaks: upTo(15), stalls: upTo(30) },
     bus: { lost: upTo(1_000), repeated: upTo(300), late: upTo(300) },
     cache: { forgotten: upTo(300), failed: upTo(300), lies: upTo(300) },
+    payments: {
+      lost: upTo(300),
+      silent: upTo(600),
+      repeated: upTo(500),
+      slow: upTo(400),
+      false: upTo(300),
+    },
     clear() {
       this.lines = CALM_LINES;
       this.network = CALM_NETWORK;
       this.sockets = CLEAR_LINES;
       this.bus = CALM_BUS;
       this.cache = CALM_CACHE;
+      this.payments = CALM_GATEWAY;
     },
   };
 }

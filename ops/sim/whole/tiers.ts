@@ -2,9 +2,11 @@ import type { AccessLimits } from '../../../access/limits.ts';
 import { limitsWith } from '../../../access/limits.ts';
 import type { Assembly } from '../../../access/assembly.ts';
 import { assemble } from '../../../access/assembly.ts';
+import { Callbacks } from '../../../access/payments.ts';
 import type { Tokens } from '../../../access/tokens.ts';
 import type { Reconciler } from '../../../reconciler/server.ts';
-import { startReconciler } from '../../../reconciler/server.ts';
+import { Auditor, startPaymentDesk, startReconciler } from '../../../reconciler/server.ts';
+import type { ObjectStore } from '../../../lib/port/object-store.ts';
 import type { TopologyRouter } from '../../../router/router.ts';
 import { createRouter } from '../../../router/router.ts';
 import { SimProcess } from '../process.ts';
@@ -13,6 +15,8 @@ import { NO_METRICS } from './quiet.ts';
 import type { Shared } from './shared.ts';
 import { logOf, randomOf } from './shared.ts';
 
+/** Minutes of a walk are few: what is written and forgotten seldom must happen in them. */
+const AUDIT_TIMES = { checkpointMs: 5_000 };
 /** Money that a new person finds, cents. */
 const WELCOME_CENTS = 100_000;
 /** People of a walk ask faster than people do: the rate limit has tests of its own. */
@@ -24,6 +28,7 @@ export type SimAccess = {
   readonly router: TopologyRouter;
   readonly assembly: Assembly;
   readonly gateway: Gateway;
+  readonly callbacks: Callbacks;
 };
 
 export function startAccess(name: string, shared: Shared, tokens: Tokens): SimAccess {
@@ -33,6 +38,7 @@ export function startAccess(name: string, shared: Shared, tokens: Tokens): SimAc
   const log = logOf(shared, name);
   const router = routerOf(process, shared);
   const gateway = new Gateway({ process, clock, chance, trace, weather: shared.sockets });
+  const payments = shared.payments.of(process);
   const assembly = assemble({
     router,
     cache: cache.of(process),
@@ -42,32 +48,56 @@ export function startAccess(name: string, shared: Shared, tokens: Tokens): SimAc
     metrics: NO_METRICS,
     tokens,
     demoCents: WELCOME_CENTS,
+    gateway: payments,
     limits: LIMITS,
     publish: gateway.publish,
   });
   gateway.open(assembly);
-  return { process, router, assembly, gateway };
+  const callbacks = new Callbacks({
+    gateway: payments,
+    router,
+    clock: process.clock,
+    log,
+    metrics: NO_METRICS,
+  });
+  return { process, router, assembly, gateway, callbacks };
 }
 
-/** One reconciler process with couriers for every Set. */
-export type SimReconciler = { readonly process: SimProcess; readonly reconciler: Reconciler };
+/** One reconciler process: couriers for every Set, the desk of payments, and the audit. */
+export type SimReconciler = {
+  readonly process: SimProcess;
+  readonly reconciler: Reconciler;
+  /** null: nobody audits in this walk. */
+  readonly auditor: Auditor | null;
+};
 
-export function startCouriers(name: string, shared: Shared): SimReconciler {
+/** `store` outlives the process: checkpoints of the audit; null: it does not audit. */
+export function startCouriers(
+  name: string,
+  shared: Shared,
+  store: ObjectStore | null,
+): SimReconciler {
   const { clock, trace, bus } = shared;
   const process = new SimProcess({ name, clock });
   trace.note(`start ${name}`);
-  const reconciler = startReconciler({
-    router: routerOf(process, shared),
-    bus: bus.of(process),
-    clock: process.clock,
+  const router = routerOf(process, shared);
+  const log = logOf(shared, name);
+  const common = { router, clock: process.clock, log, metrics: NO_METRICS };
+  const random = randomOf(shared);
+  const reconciler = startReconciler({ ...common, bus: bus.of(process), random });
+  const { owns, mayAudit } = reconciler;
+  startPaymentDesk({
+    ...common,
+    gateway: shared.payments.of(process),
     random: randomOf(shared),
-    log: logOf(shared, name),
-    metrics: NO_METRICS,
+    owns: (set) => owns(`payments.${set}`),
   });
-  return { process, reconciler };
+  const audit = { ...common, store, mayAudit, times: AUDIT_TIMES };
+  const auditor = store === null ? null : new Auditor(audit);
+  return { process, reconciler, auditor };
 }
 
-function routerOf(process: SimProcess, shared: Shared): TopologyRouter {
+export function routerOf(process: SimProcess, shared: Shared): TopologyRouter {
   const { topology, network } = shared;
   return createRouter({
     topology,

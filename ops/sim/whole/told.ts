@@ -94,6 +94,18 @@ export type ToldClaim = {
   readonly at: number;
 };
 
+/** A yes to `wallet.topup`, `wallet.withdraw` or a `packet.send` that is paid from outside. */
+export type ToldPayment = {
+  readonly user: string;
+  readonly clientId: string;
+  readonly purpose: 'topup' | 'packet' | 'withdraw';
+  readonly paymentId: string;
+  readonly amountCents: number;
+  /** Epoch milliseconds; null for withdrawals. */
+  readonly dueAt: number | null;
+  readonly packetId: string | null;
+};
+
 /** A no to a command. */
 export type ToldRefusal = {
   readonly user: string;
@@ -118,6 +130,7 @@ export type Told = {
   readonly ledgerLines: ToldLedgerLine[];
   readonly claims: ToldClaim[];
   readonly refusals: ToldRefusal[];
+  readonly payments: ToldPayment[];
 };
 
 export function nothingTold(): Told {
@@ -131,5 +144,6 @@ export function nothingTold(): Told {
     ledgerLines: [],
     claims: [],
     refusals: [],
+    payments: [],
   };
 }

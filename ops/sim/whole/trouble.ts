@@ -3,6 +3,7 @@ import type { ManualClock } from '../../../lib/adapter/manual-clock.ts';
 import type { SimNetwork } from '../network.ts';
 import type { SimProcess } from '../process.ts';
 import type { SharedCache } from '../sim-cache.ts';
+import type { SharedGateway } from '../sim-gateway.ts';
 import { votes } from '../site.ts';
 import type { Trace } from '../trace.ts';
 import type { Cluster } from './cluster.ts';
@@ -34,6 +35,7 @@ const KINDS = [
   'network.reset',
   'clock',
   'cache',
+  'gateway',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -45,6 +47,7 @@ export class Trouble {
   readonly #trace: Trace;
   readonly #network: SimNetwork;
   readonly #cache: SharedCache;
+  readonly #payments: SharedGateway;
   /** Kinds as often as they are likely; many walks never see many of them. */
   readonly #urn: readonly Kind[];
   #excuseMs = 0;
@@ -59,6 +62,7 @@ export class Trouble {
     trace: Trace;
     network: SimNetwork;
     cache: SharedCache;
+    payments: SharedGateway;
   }) {
     this.#cluster = args.cluster;
     this.#clock = args.clock;
@@ -66,6 +70,7 @@ export class Trouble {
     this.#trace = args.trace;
     this.#network = args.network;
     this.#cache = args.cache;
+    this.#payments = args.payments;
     const { chance } = args;
     const drawn = KINDS.flatMap((kind) =>
       Array.from({ length: chance.below(2) === 0 ? 0 : 1 + chance.below(4) }, () => kind),
@@ -80,6 +85,7 @@ export class Trouble {
 
   end(): void {
     this.#over = true;
+    this.#payments.goAway(0);
   }
 
   /** One more thing goes wrong; of what was drawn, the first that can happen now. */
@@ -140,6 +146,12 @@ export class Trouble {
         this.#trace.note('the cache forgets everything');
         this.#cache.forget();
         return true;
+      case 'gateway': {
+        const ms = 500 + this.#chance.below(8_000);
+        this.#trace.note(`the payment gateway is away for ${ms} ms`);
+        this.#payments.goAway(ms);
+        return true;
+      }
       default:
         throw new Error(`no fault ${String(kind satisfies never)}`);
     }

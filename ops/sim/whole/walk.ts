@@ -2,6 +2,7 @@ import { Tokens } from '../../../access/tokens.ts';
 import { ManualClock } from '../../../lib/adapter/manual-clock.ts';
 import { makeCrypto } from '../../../lib/adapter/node-crypto.ts';
 import { SeededRandom } from '../../../lib/adapter/seeded-random.ts';
+import type { SetId } from '../../../lib/core/units.ts';
 import { setId } from '../../../lib/core/units.ts';
 import { firstTopology } from '../../../router/topology.ts';
 import { Violation } from '../../../reconciler/audit/violation.ts';
@@ -9,9 +10,11 @@ import { Trace, hold } from '../trace.ts';
 import { Cluster } from './cluster.ts';
 import { Judge } from './judge.ts';
 import { People } from './people.ts';
+import { Operator } from './operator.ts';
 import type { Shared } from './shared.ts';
 import { SharedBus } from '../sim-bus.ts';
 import { SharedCache } from '../sim-cache.ts';
+import { SharedGateway } from '../sim-gateway.ts';
 import { SimNetwork } from '../network.ts';
 import type { SimResult } from '../simulate.ts';
 import { NODES, addressOf } from './sim-set.ts';
@@ -19,7 +22,7 @@ import { nothingTold } from './told.ts';
 import { Trouble } from './trouble.ts';
 import { drawSky } from './sky.ts';
 
-const SETS = [setId(1), setId(2)];
+const SETS = [setId(1), setId(2), setId(3)];
 const USERS = 16;
 const HOUR_MS = 3_600_000;
 /** Packets live at most a day: by then all of them have ended. */
@@ -27,7 +30,7 @@ const HOURS = 26;
 const STEP_MS = 50;
 const OPS = 2_000;
 /** A step of trouble takes half of this to one and a half. */
-const BREATH_MS = 1_200;
+const BREATH_MS = 1_000;
 const COMMANDS_A_BREATH = 85;
 const KEYS = { seedKey: new Uint8Array(32).fill(1), clusterSecret: new Uint8Array(32).fill(2) };
 const TOKEN_SECRET = new Uint8Array(32).fill(3);
@@ -37,6 +40,11 @@ const LED_WITHIN_MS = 10_000;
 const ANSWERED_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 30_000;
 const EQUAL_WITHIN_MS = 60_000;
+/** Nobody at the gateway takes longer than seconds then; who asks it may wait a minute in between. */
+const PAID_WITHIN_MS = 60_000;
+/** The same of payments, which people take minutes for; and a look, a question, a command. */
+const HEARD_WITHIN_MS = 70_000;
+const AUDITED_WITHIN_MS = 30_000;
 /** How often tables are compared: each look reads all of them. */
 const LOOK_EVERY = 16;
 
@@ -46,7 +54,7 @@ export type WholeOptions = {
   readonly ops?: number;
 };
 
-/** One walk through a whole Hongbao: two Sets, every tier, people, and everything that goes wrong. */
+/** One walk through a whole Hongbao: three Sets, every tier, people, and everything that goes wrong. */
 export async function walkWhole(options: WholeOptions): Promise<SimResult> {
   const walk = new Walk(options);
   let violation: string | null = null;
@@ -70,6 +78,8 @@ class Walk {
   readonly #judge: Judge;
   readonly #people: People;
   readonly #trouble: Trouble;
+  readonly #payments: SharedGateway;
+  readonly #operator: Operator;
   readonly #ops: number;
   #takeovers = 0;
 
@@ -99,6 +109,13 @@ class Walk {
     });
     const network = new SimNetwork({ ...world, weather: () => sky.network });
     const cache = new SharedCache({ ...world, weather: () => sky.cache });
+    const payments = new SharedGateway({
+      ...world,
+      told: (payment) => this.#judge.gatewayTold(payment),
+      weather: () => sky.payments,
+      doors: () => this.#cluster.access,
+    });
+    this.#payments = payments;
     const shared: Shared = {
       ...world,
       crypto: makeCrypto(KEYS),
@@ -106,13 +123,19 @@ class Walk {
       network,
       bus: new SharedBus({ ...world, weather: () => sky.bus }),
       cache,
+      payments,
       weather: () => sky.lines,
       sockets: () => sky.sockets,
       onLog: (process, event, fields) => this.#hear(process, event, fields),
     };
     const tokens = new Tokens(TOKEN_SECRET);
     const told = nothingTold();
-    this.#judge = new Judge({ sets: SETS, trace, told });
+    this.#judge = new Judge({
+      sets: SETS,
+      trace,
+      told,
+      isShown: (packetId) => this.#people.isShown(packetId),
+    });
     this.#cluster = new Cluster({
       shared,
       tokens,
@@ -127,7 +150,8 @@ class Walk {
       ticks: Math.floor((this.#breaths * BREATH_MS) / STEP_MS),
       told,
     });
-    this.#trouble = new Trouble({ ...world, cluster: this.#cluster, network, cache });
+    this.#trouble = new Trouble({ ...world, cluster: this.#cluster, network, cache, payments });
+    this.#operator = new Operator(shared, this.#people.users);
   }
 
   result(violation: string | null): SimResult {
@@ -157,6 +181,7 @@ class Walk {
     } finally {
       this.#people.leave();
       this.#cluster.end();
+      this.#operator.process.kill();
       await this.#clock.advanceSettled(5_000);
     }
   }
@@ -198,21 +223,41 @@ class Walk {
       this.#cluster.sets.every(({ leaders }) => leaders.length === 1),
     );
     this.#people.settle();
+    this.#operator.settle();
     await this.#until('every command is answered', ANSWERED_WITHIN_MS, () => this.#people.settled);
+    await this.#until('nobody is frozen', ANSWERED_WITHIN_MS, () => this.#operator.settled);
     await this.#until('outboxes are empty', SETTLED_WITHIN_MS, () => this.#judge.isSettled);
+    await this.#until('withdrawals have ended', PAID_WITHIN_MS, () => this.#judge.arePaidOut);
+    // A packet that is paid in the evening would live through the night.
+    await this.#until('payers have paid', PAID_WITHIN_MS, () => this.#payments.isQuiet);
+    await this.#untilNot('what the gateway says is heard', HEARD_WITHIN_MS, () =>
+      this.#judge.whyNotHeard(this.#payments.records()),
+    );
+    await this.#until('paid packets arrive', SETTLED_WITHIN_MS, () => this.#judge.isSettled);
     const left = HOURS * HOUR_MS - (this.#clock.now() - this.#startedAt);
     await this.#night([Math.max(left, 25 * HOUR_MS)]);
+    await this.#untilNot('payments are as the gateway says', PAID_WITHIN_MS, () =>
+      this.#judge.whyNotPaid(this.#payments.records()),
+    );
     await this.#until('every packet has ended', SETTLED_WITHIN_MS, () => this.#judge.allEnded);
     await this.#until('refunds arrive', SETTLED_WITHIN_MS, () => this.#judge.isSettled);
-    let why: string | null = null;
-    await this.#until('three replicas are identical', EQUAL_WITHIN_MS, async () => {
-      const now = await this.#whyNotWhole();
-      if (now !== why && now !== null) this.#trace.note(`not yet: ${now}`);
-      why = now;
-      return why === null;
-    });
+    await this.#untilNot('three replicas are identical', EQUAL_WITHIN_MS, () =>
+      this.#whyNotWhole(),
+    );
+    await this.#untilNot('the audit has seen all', AUDITED_WITHIN_MS, () => this.#whyNotAudited());
     this.#trace.note('all is quiet');
-    await this.#judge.finish(this.#cluster.sets);
+    const { done: hands } = this.#operator;
+    await this.#judge.finish(this.#cluster.sets, { records: this.#payments.records(), hands });
+  }
+
+  /** One of the reconcilers audits; which, they decide among themselves. */
+  #whyNotAudited(): string | null {
+    const auditors = this.#cluster.couriers.flatMap(({ auditor }) => auditor ?? []);
+    if (auditors.length === 0) return null;
+    const far = (set: SetId): number => Math.max(...auditors.map((each) => each.lsnOf(set)));
+    const behind = SETS.find((set) => far(set) < this.#judge.lsnOf(set));
+    if (behind === undefined) return null;
+    return `Set ${behind} is audited up to ${far(behind)} of ${this.#judge.lsnOf(behind)}`;
   }
 
   async #whyNotWhole(): Promise<string | null> {
@@ -236,10 +281,26 @@ class Walk {
   async #pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= STEP_MS) {
       this.#people.tick();
+      this.#operator.tick();
       await this.#clock.advanceSettled(Math.min(STEP_MS, left));
       this.#judge.hear();
       if (this.#trace.broken !== null) throw this.#trace.broken;
     }
+  }
+
+  /** As {@link #until}, and the trace says what is missing. */
+  async #untilNot(
+    what: string,
+    withinMs: number,
+    whyNot: () => string | null | Promise<string | null>,
+  ): Promise<void> {
+    let why: string | null = null;
+    await this.#until(what, withinMs, async () => {
+      const now = await whyNot();
+      if (now !== why && now !== null) this.#trace.note(`not yet: ${now}`);
+      why = now;
+      return why === null;
+    });
   }
 
   async #until(
@@ -284,4 +345,9 @@ const NEVER = new Set([
   'transfer_unreadable',
   'access.wrong_outcome',
   'access.wrong_answer',
+  'audit_violation',
+  'audit_checkpoint_foreign',
+  'audit_checkpoint_damaged',
+  'payment_stuck',
+  'checkout_conflict',
 ]);
