@@ -8,11 +8,14 @@ interface VitestPartOptions {
   readonly name: string;
   /** Projects of vitest.config.ts, each a folder under test/. */
   readonly projects: readonly string[];
-  /** One file at a time: its tests start processes that want the machine for themselves. */
-  readonly serial?: boolean;
+  /**
+   * Files at a time. 2 where tests start processes and wait for them most of the time; 1 where they
+   * want the machine for themselves. Default: vitest's own.
+   */
+  readonly workers?: 1 | 2;
 }
 
-function vitestPart({ name, projects, serial = false }: VitestPartOptions): Part {
+function vitestPart({ name, projects, workers }: VitestPartOptions): Part {
   return {
     name,
     weight: 'heavy',
@@ -31,7 +34,7 @@ function vitestPart({ name, projects, serial = false }: VitestPartOptions): Part
             // another user's.
             '--configLoader=native',
             ...present.map((project) => `--project=${project}`),
-            ...(serial ? ['--no-file-parallelism'] : []),
+            ...(workers === undefined ? [] : [`--maxWorkers=${workers}`]),
             '--reporter=default',
             '--reporter=json',
             `--outputFile.json=${report}`,
@@ -54,8 +57,8 @@ export const QUICK_VITEST_PARTS: readonly Part[] = [
   vitestPart({ name: 'contract', projects: ['contract'] }),
 ];
 export const SLOW_VITEST_PARTS: readonly Part[] = [
-  vitestPart({ name: 'integration', projects: ['integration'], serial: true }),
-  vitestPart({ name: 'browser', projects: ['browser'], serial: true }),
+  vitestPart({ name: 'integration', projects: ['integration'], workers: 2 }),
+  vitestPart({ name: 'browser', projects: ['browser'], workers: 1 }),
 ];
 
 async function testFiles(root: string, project: string): Promise<number> {
