@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WALLET_REASONS } from '../lib/core/batch.ts';
 import { LIMITS } from '../lib/core/limits.ts';
 
 /**
@@ -339,17 +340,7 @@ export const EVENTS = {
   wallet: z.object({
     balanceCents: cents,
     amountCents: cents,
-    reason: z.enum([
-      'welcome',
-      'send',
-      'claim',
-      'refund',
-      'undo',
-      'topup',
-      'withdraw',
-      'returned',
-      'adjust',
-    ]),
+    reason: z.enum(WALLET_REASONS),
     packetId: id.nullable(),
     at: time,
   }),
