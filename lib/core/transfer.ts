@@ -52,7 +52,7 @@ export const TRANSFER_CODES: Record<TransferKind, number> = {
   'member.hint': 6,
 };
 
-/** Transfers of one lane are delivered in order; lanes do not wait for each other. */
+/** Lanes do not wait for each other. The control lane is delivered in order (SPEC S3). */
 export const LANES = { control: 0, largeCredit: 1, credit: 2, refund: 3 } as const;
 export const LANE_COUNT = 4;
 
